@@ -1,0 +1,185 @@
+"""From a description of a machine to its user data: pure functions over the templates in `cloud-init/`.
+
+User data holds what a machine needs to be reachable, hardened and stocked with packages, and is never changed
+afterwards. The only secret in it is the boot host key, which the ready step replaces.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .firewall import DEFAULT_RULES, FirewallRule
+
+USER_DATA_LIMIT = 16 * 1024
+"""Bytes. The smallest limit of all targets: EC2 refuses more than 16384 before base64, Linode about as much."""
+
+PACKAGES = (
+    "ca-certificates",
+    "git",
+    "logrotate",
+    "nginx",
+    "openssl",
+    "python3",
+    "python3-venv",
+    "sudo",
+    "supervisor",
+    "ufw",
+    "unattended-upgrades",
+)
+
+BOOTSTRAP_VERSION = 1
+DEPLOY_USER = "deploy"
+_PACKAGE_FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class HostKeyPair:
+    """An SSH host key: `private` in OpenSSH or PEM form, `public` as one authorized_keys line."""
+
+    private: str
+    public: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the user data of one machine depends on."""
+
+    hostname: str
+    boot_host_key: HostKeyPair
+    deploy_keys: Sequence[str]
+    """Public keys that may log in as `deploy`, one authorized_keys line each."""
+    admin_keys: Sequence[str] = ()
+    """Public keys of people, who log in as `admin` and may sudo everything; none: no such user."""
+    firewall: Sequence[FirewallRule] = DEFAULT_RULES
+    package_index: str | None = None
+    """URL of the Python package index that the server uses; default: the one its image is set up for."""
+    proxy: str | None = None
+    """URL of the HTTP proxy through which the server reaches package indexes; default: none."""
+    no_proxy: str = "localhost,127.0.0.1"
+    packages: Sequence[str] = field(default=PACKAGES)
+
+
+class UserDataTooLargeError(ValueError):
+    """The rendered user data is over `USER_DATA_LIMIT`."""
+
+
+def render_user_data(machine: Machine) -> str:
+    """The cloud-config of `machine`; its first line is `#cloud-config`.
+
+    Raises `UserDataTooLargeError` naming the size, the limit and what can be made smaller.
+    """
+    text = _templates().get_template("cloud-config.yaml.j2").render(
+        hostname=machine.hostname,
+        boot_host_key=machine.boot_host_key,
+        logins=_logins(machine),
+        script=render_bootstrap_script(machine),
+    )
+    size = len(text.encode())
+    if size > USER_DATA_LIMIT:
+        raise UserDataTooLargeError(
+            f"user data of {machine.hostname!r} is {size} bytes, over the limit of {USER_DATA_LIMIT}: "
+            f"shorten admin_keys ({len(machine.admin_keys)} keys)"
+        )
+    return text
+
+
+def render_bootstrap_script(machine: Machine) -> str:
+    """The shell script that cloud-config carries, and that targets without cloud-config run as it is."""
+    return _templates().get_template("bootstrap.sh.j2").render(
+        logins=_logins(machine),
+        environment=_client_environment(machine),
+        apt_proxy=machine.proxy,
+        packages=machine.packages,
+        firewall=machine.firewall,
+        agent_stub=(_templates_folder() / "agent-stub.py").read_text().rstrip("\n"),
+        swap_below_mib=1200,
+        swap_mib=1024,
+        version=BOOTSTRAP_VERSION,
+    )
+
+
+def check_user_data_fits(admin_keys: Sequence[str], **settings: str | None) -> None:
+    """Renders with keys of real length, so that oversized user data is refused before any key is made."""
+    stand_in = HostKeyPair(private="x" * 520, public="ecdsa-sha2-nistp256 " + "x" * 160)
+    render_user_data(
+        Machine(
+            hostname="x" * 63,
+            boot_host_key=stand_in,
+            deploy_keys=["ssh-ed25519 " + "x" * 80],
+            admin_keys=admin_keys,
+            package_index=settings.get("package_index"),
+            proxy=settings.get("proxy"),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Login:
+    """A user who logs in by key; an administrator may sudo everything."""
+
+    name: str
+    comment: str
+    public_keys: Sequence[str]
+    administrator: bool = False
+
+
+def _logins(machine: Machine) -> list[_Login]:
+    logins = [_Login(DEPLOY_USER, "Slipway releases", machine.deploy_keys)]
+    if machine.admin_keys:
+        logins.append(_Login("admin", "Administrators of this server", machine.admin_keys, administrator=True))
+    return logins
+
+
+def _client_environment(machine: Machine) -> dict[str, str]:
+    environment = {}
+    if machine.package_index:
+        environment |= {"PIP_INDEX_URL": machine.package_index, "UV_DEFAULT_INDEX": machine.package_index}
+    if machine.proxy:
+        environment |= {
+            "http_proxy": machine.proxy,
+            "https_proxy": machine.proxy,
+            "no_proxy": machine.no_proxy,
+        }
+    return environment
+
+
+@cache
+def _templates_folder() -> Path:
+    """`cloud-init/` beside the package in a wheel, at the top of the project in a checkout or editable install."""
+    for folder in (_PACKAGE_FOLDER / "cloud-init", _PACKAGE_FOLDER.parents[1] / "cloud-init"):
+        if (folder / "bootstrap.sh.j2").is_file():
+            return folder
+    raise FileNotFoundError(f"the folder cloud-init is missing from this installation of {_PACKAGE_FOLDER}")
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(  # noqa: S701 - shell and YAML, quoted by the filters below, not HTML
+        loader=FileSystemLoader(_templates_folder()),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "shell": shlex.quote,
+        "heredoc": _heredoc,
+        "gzip_base64": _gzip_base64,
+    }
+    return environment
+
+
+def _heredoc(value: str) -> str:
+    """`value` for an unquoted here-document, where the shell still expands `$`, backquote and backslash."""
+    return value.replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")
+
+
+def _gzip_base64(text: str) -> str:
+    """Deterministic (no timestamp), so that the same machine always has the same user data."""
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
