@@ -1,0 +1,2 @@
+# Read by the `flask` command only: which application it works on.
+FLASK_APP=guestbook
