@@ -26,7 +26,7 @@ def healthz() -> tuple[dict[str, str], int]:
         with engine.connect() as connection:
             connection.execute(sa.select(Entry.__table__).limit(1)).all()
     except SQLAlchemyError as error:
-        # One line, not a traceback: it is asked for every few seconds, and the reason is outside this program.
+        # One line, not a traceback: this is asked for often, and the reason is outside this program.
         reason = getattr(error, "orig", None) or error
         current_app.logger.error("health: no answer from the database: %s", reason)  # noqa: TRY400
         return {"status": "error", "database": "no answer", "release": release}, 503
