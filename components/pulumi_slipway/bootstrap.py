@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -76,11 +76,15 @@ def render_user_data(machine: Machine) -> str:
 
     Raises `UserDataTooLargeError` naming the size, the limit and what can be made smaller.
     """
-    text = _templates().get_template("cloud-config.yaml.j2").render(
-        hostname=machine.hostname,
-        boot_host_key=machine.boot_host_key,
-        logins=_logins(machine),
-        script=render_bootstrap_script(machine),
+    text = (
+        _templates()
+        .get_template("cloud-config.yaml.j2")
+        .render(
+            hostname=machine.hostname,
+            boot_host_key=machine.boot_host_key,
+            logins=_logins(machine),
+            script=render_bootstrap_script(machine),
+        )
     )
     size = len(text.encode())
     if size > USER_DATA_LIMIT:
@@ -93,16 +97,20 @@ def render_user_data(machine: Machine) -> str:
 
 def render_bootstrap_script(machine: Machine) -> str:
     """The shell script that cloud-config carries, and that targets without cloud-config run as it is."""
-    return _templates().get_template("bootstrap.sh.j2").render(
-        logins=_logins(machine),
-        environment=_client_environment(machine),
-        apt_proxy=machine.proxy,
-        packages=machine.packages,
-        firewall=machine.firewall,
-        agent_stub=(_templates_folder() / "agent-stub.py").read_text().rstrip("\n"),
-        swap_below_mib=1200,
-        swap_mib=1024,
-        version=BOOTSTRAP_VERSION,
+    return (
+        _templates()
+        .get_template("bootstrap.sh.j2")
+        .render(
+            logins=_logins(machine),
+            environment=_client_environment(machine),
+            apt_proxy=machine.proxy,
+            packages=machine.packages,
+            firewall=machine.firewall,
+            agent_stub=(_templates_folder() / "agent-stub.py").read_text().rstrip("\n"),
+            swap_below_mib=1200,
+            swap_mib=1024,
+            version=BOOTSTRAP_VERSION,
+        )
     )
 
 
@@ -139,7 +147,7 @@ def _logins(machine: Machine) -> list[_Login]:
 
 
 def _client_environment(machine: Machine) -> dict[str, str]:
-    environment = {}
+    environment: dict[str, str] = {}
     if machine.package_index:
         environment |= {"PIP_INDEX_URL": machine.package_index, "UV_DEFAULT_INDEX": machine.package_index}
     if machine.proxy:

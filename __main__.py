@@ -1,0 +1,17 @@
+"""The Pulumi program: reads the settings of the stack, wires the components, exports the outputs."""
+
+import pulumi
+
+from pulumi_slipway.programs import launch
+from pulumi_slipway.settings import load_settings
+
+try:
+    server, app = launch(load_settings())
+except ValueError as error:
+    # a mistake in the settings: one message, no traceback; nothing has been asked of the engine yet
+    raise pulumi.RunError(str(error)) from None
+
+pulumi.export("url", app.url)
+pulumi.export("release", app.release)
+pulumi.export("certificate", app.certificate)
+pulumi.export("host", server.host)

@@ -1,0 +1,152 @@
+"""The application's source as one deterministic archive, named by its content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pathspec
+
+IGNORE_FILE = ".slipwayignore"
+DEFAULT_LIMIT_MIB = 200
+ALWAYS_IGNORED = (".git/", ".slipway/", ".venv/", "__pycache__/", "*.pyc", ".DS_Store")
+_KEEP_DAYS = 30
+
+
+class ArchiveError(ValueError):
+    """The folder cannot be released as it is; the message names the folder or file and what to do."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive in the cache of this machine."""
+
+    path: Path
+    content: str
+    """sha256 (hex) of the uncompressed archive: the same for the same files, whatever compressed them."""
+    sha256: str
+    """sha256 (hex) of the file at `path`."""
+    files: int
+    size: int
+    """Bytes of all files together."""
+
+
+@cache
+def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB) -> Archive:
+    """Packs `folder`: what git tracks and untracked files it does not ignore; all files where there is no git.
+
+    `.slipwayignore` (gitignore's syntax) takes away more. Same files, same bytes: names sorted, no times, no owners.
+    A folder is read once in a process, so that what was checked is what is released.
+    Raises `ArchiveError` for a missing or empty folder, a link that leads out of it, and above `limit_mib`.
+    """
+    if not folder.is_dir():
+        raise ArchiveError(f"app path {os.fspath(folder)!r} is not a folder; give the folder of your application")
+    names = sorted(_selected(folder))
+    if not names:
+        raise ArchiveError(
+            f"app path {os.fspath(folder)!r} holds no files to release; "
+            f"give the folder of your application, or look at its {IGNORE_FILE} and .gitignore"
+        )
+    size = sum((folder / name).lstat().st_size for name in names)
+    if size > limit_mib * 1024 * 1024:
+        largest = max(names, key=lambda name: (folder / name).lstat().st_size)
+        raise ArchiveError(
+            f"app path {os.fspath(folder)!r}: {size / 1024 / 1024:.0f} MiB in {len(names)} files is over the limit of "
+            f"{limit_mib} MiB (largest: {largest}). List what the server does not need in {IGNORE_FILE}, "
+            "or raise archive_limit"
+        )
+    tar = _tar(folder, names)
+    content = hashlib.sha256(tar).hexdigest()
+    path = _cached(content, tar)
+    return Archive(path, content, hashlib.sha256(path.read_bytes()).hexdigest(), len(names), size)
+
+
+def _selected(folder: Path) -> Iterator[str]:
+    ignored = pathspec.GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *_ignore_lines(folder)])
+    for name in _git_files(folder) or _all_files(folder):
+        if not ignored.match_file(name) and (folder / name).is_symlink() | (folder / name).is_file():
+            yield name
+
+
+def _ignore_lines(folder: Path) -> list[str]:
+    file = folder / IGNORE_FILE
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def _git_files(folder: Path) -> list[str] | None:
+    """Paths relative to `folder`; None where it is not in a git work tree (or git is not installed)."""
+    command = ["git", "-C", os.fspath(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    except FileNotFoundError:
+        return None
+    if run.returncode != 0:
+        return None
+    return [name.decode() for name in run.stdout.split(b"\0") if name]
+
+
+def _all_files(folder: Path) -> Iterator[str]:
+    for base, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in (".git", ".venv", "__pycache__")]
+        links = [name for name in folders if (Path(base) / name).is_symlink()]
+        for name in [*files, *links]:
+            yield (Path(base) / name).relative_to(folder).as_posix()
+
+
+def _tar(folder: Path, names: list[str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in names:
+            path = folder / name
+            entry = tarfile.TarInfo(name)
+            if path.is_symlink():
+                entry.type = tarfile.SYMTYPE
+                entry.linkname = _inner_link(folder, path)
+                tar.addfile(entry)
+                continue
+            data = path.read_bytes()
+            entry.size = len(data)
+            entry.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _inner_link(folder: Path, path: Path) -> str:
+    target = os.fspath(path.readlink())
+    leads_to = Path(os.path.normpath(path.parent / target))
+    if Path(target).is_absolute() or not leads_to.is_relative_to(os.path.normpath(folder)):
+        raise ArchiveError(
+            f"{path.relative_to(folder)} in {os.fspath(folder)!r} is a link to {target!r}, which the server does not have; "
+            f"copy the file into the folder, or list the link in {IGNORE_FILE}"
+        )
+    return target
+
+
+def _cached(content: str, tar: bytes) -> Path:
+    """The compressed archive in the user's cache; written once, in one step, so that two runs do no harm."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway" / "archives"
+    path = cache / f"{content}.tar.gz"
+    if not path.is_file():
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _forget_old(cache)
+        with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
+            file.write(gzip.compress(tar, compresslevel=6, mtime=0))
+        Path(file.name).replace(path)
+    return path
+
+
+def _forget_old(cache: Path) -> None:
+    limit = time.time() - _KEEP_DAYS * 86400
+    for path in cache.iterdir():
+        if path.stat().st_mtime < limit:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,191 @@
+"""The arguments of a `WebApp`, checked before any resource is made."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive
+from .detect import Entry, find_entry, find_static, procfile_release
+
+_APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
+
+
+class HealthArgs(TypedDict):
+    """When a release counts as healthy; asked on its own socket, before it gets any visitor."""
+
+    path: NotRequired[str]
+    """Default: "/"."""
+    status: NotRequired[int]
+    """The status that the answer must have; default: 200."""
+    text: NotRequired[str]
+    """Text that the answer must hold; default: any answer will do."""
+    timeout: NotRequired[int]
+    """Seconds from start to the first good answer; default: 60."""
+
+
+class WebAppArgs(TypedDict):
+    """`host`, `private_key` and `path` are required."""
+
+    host: pulumi.Input[Mapping[str, Any]]
+    """`server.host` of any Slipway server."""
+    private_key: pulumi.Input[str]
+    """`server.private_key`."""
+    path: str
+    """Folder of the application, relative to the project."""
+    machine: NotRequired[pulumi.Resource]
+    """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
+    destroying the app removes it there."""
+    name: NotRequired[str]
+    """Name of the app on the server; default: the folder's name."""
+    entry: NotRequired[str]
+    """`module:variable` or `module:factory()`; default: found in the source."""
+    kind: NotRequired[str]
+    """"wsgi" or "asgi"; default: found in the source, else "wsgi"."""
+    domains: NotRequired[Sequence[str]]
+    """Host names that the app answers to; default: the server's address."""
+    build: NotRequired[Sequence[str]]
+    """Commands that make assets, run without secrets in a copy of the source; default: none."""
+    release: NotRequired[Sequence[str]]
+    """Commands run once a release before it gets visitors, such as migrations; default: the Procfile's `release:`."""
+    static_url: NotRequired[str]
+    """Where nginx serves the static files; default: "/static/"."""
+    static_folder: NotRequired[str]
+    """Their folder, relative to `path`; default: Flask's, if there is one."""
+    environment: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+    """Variables of the app; all treated as secrets. `DATABASE_URL` (SQLite) and `SECRET_KEY` have defaults."""
+    health: NotRequired[HealthArgs]
+    drain: NotRequired[int]
+    """Seconds that the old release may take to finish its requests; default: 30."""
+    keep: NotRequired[int]
+    """Releases kept on the server, the live one included; default: 5."""
+    archive_limit: NotRequired[int]
+    """MiB that the source may hold; default: 200."""
+    observe: NotRequired[bool]
+    """Ask the server what is on it in each preview and up; default: true."""
+
+
+@dataclass(frozen=True)
+class Health:
+    path: str
+    status: int
+    text: str | None
+    timeout: int
+
+
+@dataclass(frozen=True)
+class CheckedApp:
+    """The arguments with every default filled in, and what was found in the source."""
+
+    name: str
+    folder: Path
+    archive: Archive
+    entry: Entry
+    domains: tuple[str, ...]
+    build: tuple[str, ...]
+    release: tuple[str, ...]
+    static_url: str
+    static_folder: str | None
+    health: Health
+    drain: int
+    keep: int
+    observe: bool
+
+
+def check(args: WebAppArgs) -> CheckedApp:
+    """Raises `ValueError` naming the argument, its value and the remedy."""
+    folder = Path(args["path"])
+    archive = build_archive(folder, _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1))
+    entry = _entry(folder, args.get("entry"), args.get("kind"))
+    return CheckedApp(
+        name=_app_name(folder, args.get("name")),
+        folder=folder,
+        archive=archive,
+        entry=entry,
+        domains=tuple(check_host_name(f"domains[{i}]", name) for i, name in enumerate(args.get("domains", ()))),
+        build=tuple(args.get("build", ())),
+        release=tuple(args.get("release", procfile_release(folder))),
+        static_url=_static_url(args.get("static_url", "/static/")),
+        static_folder=_static_folder(folder, args.get("static_folder"), entry),
+        health=_health(args.get("health", {})),
+        drain=_at_least("drain", args.get("drain", 30), 0),
+        keep=_at_least("keep", args.get("keep", 5), 2),
+        observe=args.get("observe", True),
+    )
+
+
+def check_host_name(key: str, value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError(
+            f"{key}: {value!r} is no host name; give one as in www.example.org, without https:// or a path"
+        )
+    return value.lower()
+
+
+def check_variables(names: Sequence[str]) -> None:
+    """Raises `ValueError` for a name that no environment can hold; values are not looked at."""
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"environment: {name!r} is no name of a variable; take letters, digits and _")
+
+
+def _app_name(folder: Path, given: str | None) -> str:
+    name = given or re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    if not _APP_NAME.fullmatch(name):
+        raise ValueError(
+            f"name: {name!r} cannot name an app on a server; set name to 1 to 24 lower-case letters, digits and -, "
+            "beginning with a letter"
+        )
+    return name
+
+
+def _entry(folder: Path, target: str | None, kind: str | None) -> Entry:
+    if kind not in (None, "wsgi", "asgi"):
+        raise ValueError(f"kind: {kind!r} is neither wsgi nor asgi")
+    if target is None:
+        found = find_entry(folder)
+        return Entry(found.target, kind or found.kind)
+    if not re.fullmatch(r"[\w.]+:[\w.]+(\(.*\))?", target):
+        raise ValueError(f'entry: {target!r} is no entry point; write it as "module:variable" or "module:factory()"')
+    module = target.split(":", maxsplit=1)[0].replace(".", "/")
+    if not any((folder / path).exists() for path in (f"{module}.py", module, f"src/{module}.py", f"src/{module}")):
+        raise ValueError(f"entry: {target!r} names the module {module}.py, which is not in {os.fspath(folder)!r}")
+    return Entry(target, kind or "wsgi")
+
+
+def _static_url(value: str) -> str:
+    if not re.fullmatch(r"/([\w.-]+/)+", value):
+        raise ValueError(f"static_url: {value!r} must begin and end with / and have a name between, as /static/")
+    return value
+
+
+def _static_folder(folder: Path, given: str | None, entry: Entry) -> str | None:
+    if given is None:
+        return find_static(folder, entry.target)
+    path = Path(given)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"static_folder: {given!r} must lie within the app's folder")
+    return path.as_posix()
+
+
+def _health(given: HealthArgs) -> Health:
+    path, status = given.get("path", "/"), given.get("status", 200)
+    if not path.startswith("/"):
+        raise ValueError(f"health.path: {path!r} must begin with /")
+    if not 100 <= status <= 599:
+        raise ValueError(f"health.status: {status!r} is no HTTP status; take one of 100 to 599")
+    return Health(path, status, given.get("text"), _at_least("health.timeout", given.get("timeout", 60), 1))
+
+
+def _at_least(key: str, value: int, least: int) -> int:
+    if value < least:
+        raise ValueError(f"{key}: {value!r} is too small; give at least {least}")
+    return value

@@ -1,0 +1,284 @@
+"""`WebApp`: a Python web application on a server, and its releases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+
+from ..agent_bundle import agent_bundle_document, agent_digest
+from ..observe import Observation, drift, observe, release_serial, site_serial
+from ..remote import Target, copy, presence, step
+from .arguments import CheckedApp, WebAppArgs, check, check_variables
+from .release import release_id, summary
+from .site import SiteSpec, render_site
+
+__all__ = ["WebApp", "WebAppArgs"]
+
+
+class WebApp(pulumi.ComponentResource):
+    """An application behind nginx, with HTTPS, whose every change is a release without a failed request.
+
+    Order on the server: agent (this package's version of it) → claim (users, folders) → site (nginx, supervisor,
+    certificate) → release (stage, migrate, start, switch, drain).
+    """
+
+    url: pulumi.Output[str]
+    release: pulumi.Output[str]
+    """Id of the live release."""
+    certificate: pulumi.Output[str]
+    """The self-signed certificate (PEM), for those who want to trust it."""
+
+    def __init__(self, name: str, args: WebAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        app = check(args)
+        super().__init__("slipway:index:WebApp", name, None, opts)
+        target = Target(
+            pulumi.Output.from_input(args["host"]),  # type: ignore[arg-type]
+            pulumi.Output.secret(args["private_key"]),
+            args.get("machine"),
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        owner = random.RandomId(f"{name}-owner", byte_length=8, opts=child).hex
+        # RandomPassword, not RandomBytes, which has its value as its id, in clear
+        digest_key = random.RandomPassword(f"{name}-digest-key", length=40, special=False, opts=child).result
+        secret_key = random.RandomPassword(f"{name}-secret-key", length=50, special=False, opts=child).result
+
+        variables = _variables(app, secret_key, args.get("environment", {}))
+        wanted = pulumi.Output.unsecret(
+            pulumi.Output.all(variables, digest_key).apply(lambda pair: release_id(_parts(app), pair[0], pair[1]))
+        )
+        observed = observe([target], app.name).apply(lambda hosts: _checked(hosts[0])) if app.observe else None
+
+        agent = step(
+            f"{name}-1-agent",
+            target,
+            "upgrade",
+            summary=agent_digest()[:12],
+            document=agent_bundle_document(),
+            parent=self,
+        )
+        claim = presence(
+            f"{name}-1-claim",
+            target,
+            "claim",
+            "remove",
+            summary=app.name,
+            document={"app": app.name, "owner": owner},
+            parent=self,
+            depends_on=[agent],
+        )
+        site = _site(f"{name}-1-site", app, target, owner, observed, parent=self, depends_on=[claim])
+        archive = copy(
+            f"{name}-1-archive",
+            target,
+            pulumi.FileAsset(app.archive.path),
+            _incoming(app),
+            parent=self,
+            depends_on=[claim],
+        )
+        release = _release(
+            f"{name}-1-release",
+            app,
+            target,
+            owner,
+            wanted,
+            variables,
+            observed,
+            parent=self,
+            depends_on=[site, archive],
+        )
+        answer = release.stdout.apply(json.loads)
+        self.release = answer["release"]
+        self.url = target.host.apply(lambda host: f"https://{_names(app, host['address'])[0]}/")
+        self.certificate = site.stdout.apply(lambda text: str(json.loads(text)["certificate"]))
+        self.register_outputs({"url": self.url, "release": self.release, "certificate": self.certificate})
+
+
+def _site(
+    name: str,
+    app: CheckedApp,
+    target: Target,
+    owner: pulumi.Output[str],
+    observed: pulumi.Output[Observation] | None,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+) -> Any:
+    files = target.host.apply(lambda host: render_site(_site_spec(app, host["address"])))
+    digests = files.apply(lambda files: {path: file.sha256 for path, file in files.items()})
+    serial = _serial(observed, digests, site_serial)
+
+    def document(values: Sequence[Any]) -> dict[str, Any]:
+        files, host, owner, serial = values
+        names, addresses = _split(_names(app, host["address"]))
+        return {
+            "app": app.name,
+            "owner": owner,
+            "serial": serial,
+            "files": {path: {"content": file.content, "mode": file.mode} for path, file in files.items()},
+            "certificate": {"names": names, "addresses": addresses},
+        }
+
+    if observed is not None:
+        pulumi.Output.all(observed, digests).apply(lambda pair: _tell_drift(app, pair[0], pair[1], parent))
+    return step(
+        name,
+        target,
+        "site",
+        summary=pulumi.Output.all(digests, serial).apply(
+            lambda pair: (
+                f"{app.name} (serial {pair[1]}): "
+                + " ".join(f"{path}={digest[:8]}" for path, digest in sorted(pair[0].items()))
+            )
+        ),
+        document=pulumi.Output.all(files, target.host, owner, serial).apply(document),
+        parent=parent,
+        depends_on=depends_on,
+    )
+
+
+def _release(
+    name: str,
+    app: CheckedApp,
+    target: Target,
+    owner: pulumi.Output[str],
+    wanted: pulumi.Output[str],
+    variables: pulumi.Output[dict[str, str]],
+    observed: pulumi.Output[Observation] | None,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+) -> Any:
+    serial = _serial(observed, wanted, release_serial)
+
+    def document(values: Sequence[Any]) -> dict[str, Any]:
+        host, owner, wanted, serial, variables = values
+        return {
+            "app": app.name,
+            "owner": owner,
+            "release": wanted,
+            "serial": serial,
+            "archive": {"path": _incoming(app), "sha256": app.archive.sha256},
+            "environment": variables,
+            "commands": {"build": list(app.build), "release": list(app.release)},
+            "web": {"kind": app.entry.kind, "target": app.entry.target, "command": None},
+            "static": {"url": app.static_url, "folder": app.static_folder} if app.static_folder else None,
+            "health": {
+                "path": app.health.path,
+                "status": app.health.status,
+                "text": app.health.text,
+                "timeout": app.health.timeout,
+                "host": _names(app, host["address"])[0],
+            },
+            "drain": app.drain,
+            "keep": app.keep,
+        }
+
+    if observed is not None:
+        pulumi.Output.all(observed, wanted).apply(lambda pair: _tell_release(app, pair[0], pair[1], parent))
+    return step(
+        name,
+        target,
+        "release",
+        summary=pulumi.Output.unsecret(
+            pulumi.Output.all(wanted, serial, variables).apply(
+                lambda values: summary(app.name, values[0], values[1], list(values[2]), app.archive.files)
+            )
+        ),
+        document=pulumi.Output.all(target.host, owner, wanted, serial, variables).apply(document),
+        parent=parent,
+        depends_on=depends_on,
+    )
+
+
+def _variables(
+    app: CheckedApp,
+    secret_key: pulumi.Output[str],
+    given: pulumi.Input[Mapping[str, pulumi.Input[str]]],
+) -> pulumi.Output[dict[str, str]]:
+    """Our defaults under what the user gave; secret as a whole."""
+
+    def merge(values: Sequence[Any]) -> dict[str, str]:
+        key, given = values
+        check_variables(list(given))
+        defaults = {
+            "SECRET_KEY": key,
+            "DATABASE_URL": f"sqlite:////srv/{app.name}/shared/data/{app.name}.db",
+        }
+        return defaults | {name: str(value) for name, value in given.items()}
+
+    return pulumi.Output.secret(pulumi.Output.all(secret_key, given).apply(merge))
+
+
+def _parts(app: CheckedApp) -> dict[str, Any]:
+    """What a release consists of besides its variables."""
+    return {
+        "source": app.archive.content,
+        "build": app.build,
+        "release": app.release,
+        "entry": [app.entry.kind, app.entry.target],
+        "static": [app.static_url, app.static_folder],
+    }
+
+
+def _site_spec(app: CheckedApp, address: str) -> SiteSpec:
+    names, addresses = _split(_names(app, address))
+    return SiteSpec(
+        app=app.name,
+        domains=tuple(names),
+        addresses=tuple(addresses),
+        static_url=app.static_url if app.static_folder else None,
+        graceful_timeout=app.drain,
+    )
+
+
+def _names(app: CheckedApp, address: str) -> list[str]:
+    """What the app is called by: its domains, else the server's address."""
+    return list(app.domains) or [address]
+
+
+def _split(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Host names and IP addresses: a certificate names them differently."""
+    addresses = [name for name in names if _is_address(name)]
+    return [name for name in names if name not in addresses], addresses
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _incoming(app: CheckedApp) -> str:
+    return f"/home/deploy/incoming/{app.name}-{app.archive.content[:32]}.tar.gz"
+
+
+def _checked(observed: Observation) -> Observation:
+    """A host that cannot be asked spoils an up, but not a preview, which then shows that all steps would run."""
+    if observed["error"]:
+        message = f"The server could not be observed: {observed['error']}."
+        if not pulumi.runtime.is_dry_run():
+            raise RuntimeError(f"{message} Make it reachable, or set observe to false to trust the last known state.")
+        pulumi.log.warn(f"{message} What is on it is unknown: the preview shows every step as to be run.")
+    return observed
+
+
+def _serial(observed: pulumi.Output[Observation] | None, wanted: pulumi.Output[Any], decide: Any) -> pulumi.Output[int]:
+    if observed is None:
+        return pulumi.Output.from_input(0)
+    return pulumi.Output.all(observed, wanted).apply(lambda pair: int(decide(*pair)))
+
+
+def _tell_release(app: CheckedApp, observed: Observation, wanted: str, resource: pulumi.Resource) -> None:
+    if not observed["error"] and observed["release"] != wanted:
+        pulumi.log.info(f"{app.name}: release {observed['release'] or '(none)'} → {wanted}", resource)
+
+
+def _tell_drift(app: CheckedApp, observed: Observation, wanted: Mapping[str, str], resource: pulumi.Resource) -> None:
+    if not observed["error"] and observed["files"]:
+        for path in drift(observed, wanted):
+            pulumi.log.info(f"{app.name}: {path} on the server is not as wanted and will be written anew", resource)

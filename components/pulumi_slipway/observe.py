@@ -1,0 +1,119 @@
+"""Observe before deciding: what each server says is on it, asked anew in every preview and every up.
+
+pulumi-command's resources cannot read, so the state file alone would not notice a rollback made on the server, an
+edited file, or an `up` that was killed half-way. `observe` starts this module as a program (one process for all
+hosts), which asks each agent over one connection. Pure functions turn the answer into the inputs of the steps:
+a `serial` that stays as it is while all is as wanted, and rises by one when something has to be done.
+
+`python -m pulumi_slipway.observe`: `{"app": …, "hosts": [{"host": Host, "private_key": …}, …]}` on stdin;
+`{"hosts": [Observation, …]}` in the same order on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    import pulumi
+
+    from .remote import Target
+
+TIMEOUT = 15.0
+"""Seconds for each part of a host's answer: handshake, agent."""
+
+
+class Observation(TypedDict):
+    """What one host says of one app. `error` is empty, or why nothing could be learnt (all else is then empty)."""
+
+    error: str
+    facts: dict[str, Any]
+    agent: str
+    release: str
+    """Id of the live release; empty: none."""
+    release_serial: int
+    site_serial: int
+    files: dict[str, str]
+    """sha256 of each managed file as it is on the server."""
+
+
+def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observation]]:
+    """Asks every target about `app`; unknown, and nothing is run, while a host or key is not known yet."""
+    import pulumi
+
+    from .remote import local_program, local_run
+
+    hosts = [{"host": target.host, "private_key": target.private_key} for target in targets]
+    answer = local_run(local_program("observe"), pulumi.Output.from_input({"app": app, "hosts": hosts}))
+    return answer.apply(lambda text: list(json.loads(text)["hosts"]))
+
+
+def release_serial(observed: Observation, wanted: str) -> int:
+    """The serial that makes the release step run exactly when `wanted` is not the live release."""
+    serial = observed["release_serial"]
+    return serial if observed["release"] == wanted else serial + 1
+
+
+def site_serial(observed: Observation, wanted: Mapping[str, str]) -> int:
+    """The serial that makes the site step run exactly when a managed file is not as `wanted` (path: sha256)."""
+    serial = observed["site_serial"]
+    return serial if not drift(observed, wanted) else serial + 1
+
+
+def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
+    """The managed files that are missing, edited, or no longer wanted."""
+    paths = wanted.keys() | observed["files"].keys()
+    return sorted(path for path in paths if observed["files"].get(path) != wanted.get(path))
+
+
+# ---------------------------------------------------------------------------------------------- the program
+
+
+def _ask(host: Mapping[str, Any], private_key: str, app: str) -> Observation:
+    from .ssh import SshError, connect
+
+    command = "sudo -n /usr/local/lib/slipway/agent observe"
+    try:
+        with connect(
+            host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT
+        ) as connection:
+            result = connection.run(command, stdin=json.dumps({"apps": [app]}), timeout=TIMEOUT)
+    except SshError as error:
+        return _nothing(str(error))
+    if result.status != 0:
+        return _nothing(f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}")
+    return _understand(json.loads(result.stdout), app)
+
+
+def _understand(answer: Mapping[str, Any], app: str) -> Observation:
+    found = answer["apps"].get(app) or {}
+    site = found.get("site") or {}
+    return Observation(
+        error="",
+        facts=answer["facts"],
+        agent=answer["agent"],
+        release=found.get("live") or "",
+        release_serial=found.get("serial") or 0,
+        site_serial=site.get("serial") or 0,
+        files=site.get("files") or {},
+    )
+
+
+def _nothing(error: str) -> Observation:
+    return Observation(error=error, facts={}, agent="", release="", release_serial=0, site_serial=0, files={})
+
+
+def main() -> int:
+    request = json.load(sys.stdin)
+    entries = request["hosts"]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        answers = list(pool.map(lambda entry: _ask(entry["host"], entry["private_key"], request["app"]), entries))
+    print(json.dumps({"hosts": answers}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""`python -m pulumi_slipway.ready`: waits until a new server is ready, and makes its permanent host key the only one.
+
+Started by the ready command of each server (`ready_command`). One JSON document on stdin (it holds secrets), progress
+on stderr, the host as one JSON line on stdout. May be run again at any time: each step finds out what is left to do.
+
+1. Connect, pinned to the boot key (from the user data) or, on a later run, to the permanent one. Refused connections
+   and silent listeners are tried again until the time is up; a wrong host key ends it at once.
+2. Bring the agent; wait for cloud-init, showing what it does.
+3. Install the permanent key over this connection; connect again, pinned to it alone; remove all other host keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from .agent_bundle import agent_digest, agent_pyz
+from .ssh import Connection, RefusedKeyError, SshError, WrongHostKeyError, connect
+
+AGENT = "/usr/local/lib/slipway/agent"
+DEFAULT_TIMEOUT = 600
+"""Seconds from the first connection attempt to a ready server."""
+
+
+class NotReadyError(Exception):
+    """The server did not become ready; the message says how far it came and what to do."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the ready step is told."""
+
+    id: str
+    name: str
+    address: str
+    private_address: str
+    port: int
+    user: str
+    private_key: str
+    boot_public: str
+    host_private: str
+    host_public: str
+    timeout: float = DEFAULT_TIMEOUT
+
+    def host(self) -> dict[str, Any]:
+        """The `Host` of this server (see `host.py`)."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "address": self.address,
+            "private_address": self.private_address,
+            "port": self.port,
+            "user": self.user,
+            "host_key": self.host_public,
+            "proxy": "",
+        }
+
+    def connect(self, host_keys: Sequence[str]) -> AbstractContextManager[Connection]:
+        return connect(self.address, self.port, self.user, self.private_key, host_keys)
+
+
+def make_ready(request: Request) -> None:
+    """Does the three steps above; raises `NotReadyError` or `WrongHostKeyError`."""
+    deadline = time.monotonic() + request.timeout
+    _first_contact(request, deadline)
+    with request.connect([request.host_public]) as connection:
+        _call(connection, "host-keys", {"only": True}, timeout=60)
+    with request.connect([request.host_public]):
+        _say(f"{request.address} is ready; its permanent host key is the only one left")
+
+
+def _first_contact(request: Request, deadline: float) -> None:
+    """Connects as soon as sshd, the deploy user and the agent's place are there, and does all but the last act."""
+    _say(f"waiting for {request.address}:{request.port} (at most {request.timeout:.0f} s)")
+    trouble = "it was not tried"
+    while time.monotonic() < deadline:
+        try:
+            with request.connect([request.boot_public, request.host_public]) as connection:
+                if connection.run(f"test -x {AGENT}").status == 0:
+                    _prepare(request, connection, deadline)
+                    return
+                trouble = f"{AGENT} is not there yet: cloud-init has not come to the bootstrap script"
+        except (WrongHostKeyError, NotReadyError):
+            raise
+        except RefusedKeyError as error:
+            trouble = f"{error}: cloud-init has not made the user yet, or did not run at all"
+        except SshError as error:
+            trouble = str(error)
+        time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
+    raise NotReadyError(
+        f"{request.name} ({request.address}:{request.port}) was not ready within {request.timeout:.0f} s. "
+        f"Last seen: {trouble}. Look at the machine's console, then run the same command again."
+    )
+
+
+def _prepare(request: Request, connection: Connection, deadline: float) -> None:
+    pyz = base64.b64encode(agent_pyz()).decode()
+    _call(connection, "upgrade", {"sha256": agent_digest(), "pyz": pyz}, timeout=60)
+    left = max(1.0, deadline - time.monotonic())
+    _call(connection, "bootstrap", {"timeout": int(left)}, timeout=left + 15)
+    install = {"private": request.host_private, "public": request.host_public}
+    _call(connection, "host-keys", {"install": install, "only": False}, timeout=60)
+
+
+def _call(connection: Connection, subcommand: str, document: dict[str, Any], timeout: float) -> None:
+    command = f"sudo -n {AGENT} {subcommand}"
+    result = connection.run(command, stdin=json.dumps(document), timeout=timeout, progress=_say)
+    if result.status != 0:
+        raise NotReadyError(f"{connection.address}: the step '{subcommand}' failed:\n{result.stderr.strip()}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    request = Request(**json.load(sys.stdin))
+    try:
+        make_ready(request)
+    except (NotReadyError, SshError) as error:
+        _say(f"error: {error}")
+        return 1
+    print(json.dumps(request.host()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

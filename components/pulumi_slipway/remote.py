@@ -1,0 +1,200 @@
+"""The one place where commands on servers (and on the operator's machine) become Pulumi resources.
+
+Two kinds run on a server, both by the agent, both with a document on stdin that Pulumi keeps as a secret:
+
+- a **step** is idempotent and has no delete. A change of its inputs is an update, which runs it again; if that fails,
+  the old state stays, and reverting the source is clean.
+- a **presence** claims something when created, and gives it up when deleted.
+
+`triggers` is only ever the host's id: a changed trigger *replaces*, that is, runs the new `create` and then the old
+`delete`. Nothing is asked of a machine that goes away itself (`deleted_with`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi_command import local, remote
+
+from .host import Host
+
+AGENT = "/usr/local/lib/slipway/agent"
+DIAL_TIMEOUT = 15
+"""Seconds for one TCP connection attempt of pulumi-command."""
+DIAL_RETRIES = 3
+"""The host was ready a moment ago: more tries only hide a wrong host key, which is retried like any other error."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server as the steps on it need it."""
+
+    host: pulumi.Output[Host]
+    private_key: pulumi.Output[str]
+    machine: pulumi.Resource | None = None
+    """The machine resource: what is on it need not be removed when it goes. None: the machine is not ours."""
+
+    @property
+    def id(self) -> pulumi.Output[str]:
+        return self.host.apply(lambda host: host["id"])
+
+    @property
+    def connection(self) -> pulumi.Output[remote.ConnectionArgs]:
+        def build(values: Sequence[Any]) -> remote.ConnectionArgs:
+            host, private_key = values
+            return remote.ConnectionArgs(
+                host=host["address"],
+                port=host["port"],
+                user=host["user"],
+                private_key=private_key,
+                host_key=host["host_key"],
+                dial_error_limit=DIAL_RETRIES,
+                per_dial_timeout=DIAL_TIMEOUT,
+            )
+
+        return pulumi.Output.secret(pulumi.Output.all(self.host, self.private_key).apply(build))
+
+    def options(self, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on), deleted_with=self.machine)
+
+
+def step(
+    name: str,
+    target: Target,
+    subcommand: str,
+    *,
+    summary: pulumi.Input[str],
+    document: pulumi.Input[Mapping[str, Any]],
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> remote.Command:
+    """Runs the agent's `subcommand` with `document` now, and again whenever either or `summary` changes.
+
+    `summary` is what a preview shows: ids, names, counts, never a value that is secret.
+    """
+    return remote.Command(
+        name,
+        connection=target.connection,
+        create=_agent_command(subcommand, summary),
+        stdin=_as_stdin(document),
+        triggers=[target.id],
+        logging=remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=target.options(parent, depends_on),
+    )
+
+
+def presence(
+    name: str,
+    target: Target,
+    claim: str,
+    give_up: str,
+    *,
+    summary: pulumi.Input[str],
+    document: pulumi.Input[Mapping[str, Any]],
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> remote.Command:
+    """Runs the agent's `claim` with `document` when created, `give_up` with the same document when deleted."""
+    return remote.Command(
+        name,
+        connection=target.connection,
+        create=_agent_command(claim, summary),
+        delete=_agent_command(give_up, summary),
+        stdin=_as_stdin(document),
+        triggers=[target.id],
+        logging=remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=target.options(parent, depends_on),
+    )
+
+
+def copy(
+    name: str,
+    target: Target,
+    source: pulumi.Asset,
+    remote_path: pulumi.Input[str],
+    *,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+) -> remote.CopyToRemote:
+    """Copies one file; again when its content, its path or the machine changes."""
+    return remote.CopyToRemote(
+        name,
+        connection=target.connection,
+        source=source,
+        remote_path=remote_path,
+        triggers=[target.id],
+        opts=target.options(parent, depends_on),
+    )
+
+
+def local_program(module: str, *arguments: str) -> str:
+    """The command line that runs `module` of this package with this Python, on the operator's machine.
+
+    The interpreter is named relative to the project where it lies inside, so that the state does not depend on where
+    a checkout is (pulumi-command runs in the project's folder).
+    """
+    return shlex.join([_python(), "-m", f"pulumi_slipway.{module}", *arguments])
+
+
+def local_command(
+    name: str,
+    *,
+    create: pulumi.Input[str],
+    delete: pulumi.Input[str] | None = None,
+    document: pulumi.Input[Mapping[str, Any]] | None = None,
+    stdin: pulumi.Input[str] | None = None,
+    triggers: Sequence[pulumi.Input[Any]] = (),
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """A program of this package as a resource; `document` or `stdin` is kept as a secret."""
+    return local.Command(
+        name,
+        create=create,
+        delete=delete,
+        stdin=_as_stdin(document) if document is not None else pulumi.Output.secret(stdin or ""),
+        triggers=list(triggers),
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=opts,
+    )
+
+
+def local_run(
+    command: pulumi.Input[str], document: pulumi.Input[Mapping[str, Any]] | None = None
+) -> pulumi.Output[str]:
+    """Runs a program of this package in each preview and each up, and gives its stdout.
+
+    It is started only once all it needs is known. Its answer must hold no secret: it is not treated as one, though
+    the document on stdin is.
+    """
+    result = local.run_output(
+        command=command,
+        stdin=_as_stdin(document) if document is not None else None,
+        logging=local.Logging.NONE,
+        add_previous_output_in_env=False,
+    )
+    return pulumi.Output.unsecret(result.apply(lambda run: run.stdout))
+
+
+def _agent_command(subcommand: str, summary: pulumi.Input[str]) -> pulumi.Output[str]:
+    return pulumi.Output.concat(f"sudo -n {AGENT} {subcommand}  # ", summary)
+
+
+def _as_stdin(document: pulumi.Input[Mapping[str, Any]]) -> pulumi.Output[str]:
+    return pulumi.Output.secret(pulumi.Output.json_dumps(document, sort_keys=True))
+
+
+def _python() -> str:
+    executable, project = Path(sys.executable), Path.cwd()
+    if executable.is_relative_to(project):
+        return os.fspath(executable.relative_to(project))
+    return os.fspath(executable)

@@ -1,0 +1,36 @@
+"""Checks that the arguments of several servers share."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+KEY_TYPES = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+
+
+def check_keys(key: str, lines: Sequence[str]) -> None:
+    """Raises `ValueError`, naming `key`, for a line that is no public SSH key (a private one is not quoted)."""
+    for number, line in enumerate(lines):
+        parts = line.split()
+        where = f"{key}[{number}]"
+        if "PRIVATE KEY" in line:
+            raise ValueError(f"{where}: this is a private key; give the public one (the file that ends in .pub)")
+        if len(parts) < 2 or parts[0] not in KEY_TYPES or "\n" in line.strip() or not _is_base64(parts[1]):
+            raise ValueError(f"{where}: {line[:60]!r} is no public SSH key; give a line as in ~/.ssh/id_ed25519.pub")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True

@@ -1,0 +1,184 @@
+"""One SSH connection: pinned, bounded, by key only.
+
+Used by the programs that Pulumi's commands start (`ready`, `observe`). Nothing is sent before the server has proved
+to hold a pinned host key, and no unknown host key is ever accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import paramiko
+
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds for each of: TCP connect, the server's banner, key exchange, authentication."""
+
+# paramiko would print its own warnings of what is reported here as an exception
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+class SshError(Exception):
+    """The connection could not be made or broke off; it may be worth another try."""
+
+
+class WrongHostKeyError(SshError):
+    """The server presented a host key that is not pinned: never worth another try."""
+
+
+class RefusedKeyError(SshError):
+    """The server does not (yet) accept the deploy key."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a remote command answered."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An open connection to `address`; `host_key` is the pinned key that the server proved to hold."""
+
+    transport: paramiko.Transport
+    address: str
+    host_key: str
+
+    def run(
+        self,
+        command: str,
+        stdin: str = "",
+        timeout: float = 60.0,
+        progress: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Runs `command` with `stdin`, giving each line of its stderr to `progress` as it comes.
+
+        Raises `SshError` when it has not ended after `timeout` seconds, or when the connection is lost.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            channel = self.transport.open_session(timeout=HANDSHAKE_TIMEOUT)
+            channel.settimeout(timeout)
+            channel.exec_command(command)
+            channel.sendall(stdin.encode())
+            channel.shutdown_write()
+            stdout, stderr = _relay(channel, deadline, progress)
+        except TimeoutError as error:
+            raise SshError(f"{self.address}: no answer within {timeout:.0f} s to: {command}") from error
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SshError(f"{self.address}: connection lost: {error or type(error).__name__}") from error
+        return Result(channel.recv_exit_status(), stdout, stderr)
+
+
+@contextmanager
+def connect(
+    address: str,
+    port: int,
+    user: str,
+    private_key: str,
+    host_keys: Sequence[str],
+    timeout: float = HANDSHAKE_TIMEOUT,
+) -> Iterator[Connection]:
+    """Connects to `address` if it holds one of `host_keys` (authorized_keys lines).
+
+    `timeout` (seconds) bounds each part of the handshake, so that a listener that accepts and stays silent is left.
+    Raises `WrongHostKeyError`, `RefusedKeyError` or `SshError`.
+    """
+    pinned = [_bare(line) for line in host_keys]
+    key = load_private_key(private_key)
+    transport: paramiko.Transport | None = None
+    try:
+        connection = socket.create_connection((address, port), timeout)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = paramiko.Transport(connection)
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
+        _prefer_types_of(pinned, transport)
+        transport.start_client(timeout=timeout)
+        presented = _present(transport)
+        if presented not in pinned:
+            raise WrongHostKeyError(
+                f"{address}:{port} presented the host key {fingerprint(presented)}, but only "
+                f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. Another machine "
+                "answers at this address, or its key was changed outside Pulumi."
+            )
+        transport.auth_publickey(user, key)
+        yield Connection(transport, address, presented)
+    except paramiko.AuthenticationException as error:
+        raise RefusedKeyError(f"{address}:{port} does not accept the deploy key for user {user!r}") from error
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise SshError(f"{address}:{port}: {error or type(error).__name__}") from error
+    finally:
+        if transport is not None:
+            transport.close()
+
+
+def fingerprint(line: str) -> str:
+    """`line` (authorized_keys format) as people compare it: `ssh-ed25519 SHA256:…`."""
+    kind, blob = line.split()[:2]
+    digest = base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode().rstrip("=")
+    return f"{kind} SHA256:{digest}"
+
+
+def load_private_key(text: str) -> paramiko.PKey:
+    """The private key in OpenSSH text, ed25519, ECDSA or RSA; raises `SshError` that does not quote it."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(text))
+        except (paramiko.SSHException, ValueError):
+            continue
+    raise SshError("the private key is neither ed25519, ECDSA nor RSA in OpenSSH form")
+
+
+def _bare(line: str) -> str:
+    return " ".join(line.split()[:2])
+
+
+def _present(transport: paramiko.Transport) -> str:
+    key = transport.get_remote_server_key()
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def _prefer_types_of(pinned: Sequence[str], transport: paramiko.Transport) -> None:
+    """A server with several keys must show the pinned one; another type is still met, to be told as a wrong key."""
+    options = transport.get_security_options()
+    types = [line.split()[0] for line in pinned]
+    options.key_types = [*types, *(kind for kind in options.key_types if kind not in types)]
+
+
+def _relay(channel: paramiko.Channel, deadline: float, progress: Callable[[str], None] | None) -> tuple[str, str]:
+    """Reads both streams until the command has ended, so that neither can fill up and block it."""
+    stdout, stderr, rest = bytearray(), bytearray(), b""
+    while True:
+        ended = channel.exit_status_ready() and not channel.recv_ready() and not channel.recv_stderr_ready()
+        moved = False
+        while channel.recv_ready():
+            stdout += channel.recv(65536)
+            moved = True
+        while channel.recv_stderr_ready():
+            chunk = channel.recv_stderr(65536)
+            stderr += chunk
+            moved = True
+            if progress:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    progress(line.decode(errors="replace"))
+        if ended and not moved:
+            if progress and rest:
+                progress(rest.decode(errors="replace"))
+            return stdout.decode(errors="replace"), stderr.decode(errors="replace")
+        if not moved:
+            if channel.closed and not channel.exit_status_ready():
+                raise EOFError("the server closed the channel")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.005)
