@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from .app.arguments import WebAppArgs, check
+from .app.arguments import AppArgs, WebAppArgs, check
 from .app.webapp import WebApp
 from .servers.local import LocalServer, LocalServerArgs
 from .settings import Settings
@@ -17,15 +17,15 @@ def launch(settings: Settings) -> tuple[LocalServer, WebApp]:
     server = LocalServer("server", _local_args(settings))
     app = WebApp(
         "app",
-        app_args | WebAppArgs(host=server.host, private_key=server.private_key, machine=server.machine),
+        WebAppArgs(host=server.host, private_key=server.private_key, machine=server.machine, **app_args),
     )
     return server, app
 
 
-def _app_args(settings: Settings) -> WebAppArgs:
+def _app_args(settings: Settings) -> AppArgs:
     """All but the server: its part is only known once the rest was found good."""
     given = settings.app.model_dump(exclude_none=True)
-    return cast("WebAppArgs", given | {"environment": settings.environment, "observe": settings.observe})
+    return cast("AppArgs", given | {"environment": settings.environment, "observe": settings.observe})
 
 
 def _local_args(settings: Settings) -> LocalServerArgs:

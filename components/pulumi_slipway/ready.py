@@ -11,7 +11,6 @@ on stderr, the host as one JSON line on stdout. May be run again at any time: ea
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 import time
@@ -20,8 +19,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from .agent_bundle import agent_digest, agent_pyz
-from .ssh import Connection, RefusedKeyError, SshError, WrongHostKeyError, connect
+from .agent_bundle import agent_document
+from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect
 
 AGENT = "/usr/local/lib/slipway/agent"
 DEFAULT_TIMEOUT = 600
@@ -61,8 +60,10 @@ class Request:
             "proxy": "",
         }
 
-    def connect(self, host_keys: Sequence[str]) -> AbstractContextManager[Connection]:
-        return connect(self.address, self.port, self.user, self.private_key, host_keys)
+    def connect(
+        self, host_keys: Sequence[str], timeout: float = HANDSHAKE_TIMEOUT
+    ) -> AbstractContextManager[Connection]:
+        return connect(self.address, self.port, self.user, self.private_key, host_keys, timeout)
 
 
 def make_ready(request: Request) -> None:
@@ -79,9 +80,10 @@ def _first_contact(request: Request, deadline: float) -> None:
     """Connects as soon as sshd, the deploy user and the agent's place are there, and does all but the last act."""
     _say(f"waiting for {request.address}:{request.port} (at most {request.timeout:.0f} s)")
     trouble = "it was not tried"
-    while time.monotonic() < deadline:
+    while (left := deadline - time.monotonic()) > 0:
         try:
-            with request.connect([request.boot_public, request.host_public]) as connection:
+            # a listener that accepts and stays silent must not outlast the time either
+            with request.connect([request.boot_public, request.host_public], min(HANDSHAKE_TIMEOUT, left)) as connection:
                 if connection.run(f"test -x {AGENT}").status == 0:
                     _prepare(request, connection, deadline)
                     return
@@ -100,8 +102,7 @@ def _first_contact(request: Request, deadline: float) -> None:
 
 
 def _prepare(request: Request, connection: Connection, deadline: float) -> None:
-    pyz = base64.b64encode(agent_pyz()).decode()
-    _call(connection, "upgrade", {"sha256": agent_digest(), "pyz": pyz}, timeout=60)
+    _call(connection, "upgrade", agent_document(), timeout=60)
     left = max(1.0, deadline - time.monotonic())
     _call(connection, "bootstrap", {"timeout": int(left)}, timeout=left + 15)
     install = {"private": request.host_private, "public": request.host_public}

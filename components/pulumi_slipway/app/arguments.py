@@ -32,18 +32,11 @@ class HealthArgs(TypedDict):
     """Seconds from start to the first good answer; default: 60."""
 
 
-class WebAppArgs(TypedDict):
-    """`host`, `private_key` and `path` are required."""
+class AppArgs(TypedDict):
+    """The application, whatever server it is on. `path` is required."""
 
-    host: pulumi.Input[Mapping[str, Any]]
-    """`server.host` of any Slipway server."""
-    private_key: pulumi.Input[str]
-    """`server.private_key`."""
     path: str
     """Folder of the application, relative to the project."""
-    machine: NotRequired[pulumi.Resource]
-    """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
-    destroying the app removes it there."""
     name: NotRequired[str]
     """Name of the app on the server; default: the folder's name."""
     entry: NotRequired[str]
@@ -73,6 +66,18 @@ class WebAppArgs(TypedDict):
     """Ask the server what is on it in each preview and up; default: true."""
 
 
+class WebAppArgs(AppArgs):
+    """`host`, `private_key` and `path` are required."""
+
+    host: pulumi.Input[Mapping[str, Any]]
+    """`server.host` of any Slipway server."""
+    private_key: pulumi.Input[str]
+    """`server.private_key`."""
+    machine: NotRequired[pulumi.Resource]
+    """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
+    destroying the app removes it there."""
+
+
 @dataclass(frozen=True)
 class Health:
     path: str
@@ -100,7 +105,7 @@ class CheckedApp:
     observe: bool
 
 
-def check(args: WebAppArgs) -> CheckedApp:
+def check(args: AppArgs) -> CheckedApp:
     """Raises `ValueError` naming the argument, its value and the remedy."""
     folder = Path(args["path"])
     archive = build_archive(folder, _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1))

@@ -1,0 +1,253 @@
+"""What the components ask of the engine: order, secretness, triggers, options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from conftest import HOST, Engine, Recorder, observation
+
+from pulumi_slipway import LocalServer, WebApp
+from pulumi_slipway.agent_bundle import agent_digest
+
+Run = Callable[..., Recorder]
+SECRETS = ("deploy-private", "app-secret-key-value", "app-digest-key-value", "variable-value", "server-keys-host-private")
+
+
+def server() -> LocalServer:
+    return LocalServer("server", {})
+
+
+def app(folder: Path, **changes: Any) -> WebApp:
+    machine = pulumi.CustomResource("test:index:Machine", "machine", {})
+    args: dict[str, Any] = {
+        "host": pulumi.Output.from_input(HOST),
+        "private_key": "deploy-private",
+        "machine": machine,
+        "path": str(folder),
+        "environment": {"TOKEN": "variable-value"},
+    }
+    return WebApp("app", {**args, **changes})  # type: ignore[typeddict-item]
+
+
+# ------------------------------------------------------------------------------------------------------ LocalServer
+
+
+def test_a_local_server_is_its_keys_its_machine_and_the_ready_step(run: Run) -> None:
+    recorder = run(server)
+    assert recorder.names >= {
+        "server",
+        "server-keys",
+        "server-keys-boot",
+        "server-keys-host",
+        "server-keys-deploy",
+        "server-id",
+        "server-machine",
+        "server-ready",
+    }
+
+
+def test_everything_about_the_host_waits_for_the_ready_step(run: Run) -> None:
+    seen: dict[str, Any] = {}
+
+    def program() -> None:
+        component = server()
+        pulumi.CustomResource("test:index:User", "user", {"address": component.host["address"]})
+        component.host.apply(seen.update)
+
+    recorder = run(program)
+    assert "server-ready" in recorder.depends_on("user")
+    assert seen == HOST
+
+
+def test_the_host_holds_no_secret(run: Run) -> None:
+    def program() -> None:
+        component = server()
+        pulumi.CustomResource("test:index:User", "user", {"host": component.host, "key": component.private_key})
+
+    recorder = run(program)
+    assert not recorder.is_secret("user", "host")
+    assert recorder.is_secret("user", "key")
+
+
+def test_user_data_and_the_ready_document_are_secret_and_only_on_stdin(run: Run) -> None:
+    recorder = run(server)
+    for name in ("server-machine", "server-ready"):
+        assert recorder.is_secret(name, "stdin")
+        assert "private" not in recorder.input(name, "create")
+    assert recorder.input("server-machine", "stdin").startswith("#cloud-config")
+    document = json.loads(recorder.input("server-ready", "stdin"))
+    assert document["boot_public"] == "ssh-ed25519 server-keys-boot"
+    assert document["host_private"] == "server-keys-host-private"
+
+
+def test_a_new_machine_makes_the_ready_step_run_anew(run: Run) -> None:
+    recorder = run(server)
+    assert list(recorder.input("server-ready", "triggers")) == ["machine-1"]
+    assert recorder["server-ready"].deletedWith.endswith("::server-machine")
+
+
+def test_a_running_machine_leaves_its_command_as_it_was(run: Run, engine: Engine) -> None:
+    labels = {"incarnation": "2026-01-01T00:00:00Z", "wake": "2026-01-02T00:00:00Z"}
+    engine.status = {"exists": True, "running": True, "labels": labels}
+    recorder = run(server)
+    assert "--label incarnation=2026-01-01T00:00:00Z --label wake=2026-01-02T00:00:00Z" in recorder.input(
+        "server-machine", "create"
+    )
+
+
+def test_a_stopped_machine_is_an_update_and_a_missing_one_a_replacement(run: Run, engine: Engine) -> None:
+    labels = {"incarnation": "2026-01-01T00:00:00Z", "wake": "2026-01-02T00:00:00Z"}
+    engine.status = {"exists": True, "running": False, "labels": labels}
+    stopped = run(server)
+    assert list(stopped.input("server-machine", "triggers")) == ["2026-01-01T00:00:00Z"]
+    assert "wake=2026-01-02" not in stopped.input("server-machine", "create")
+
+
+def test_a_missing_machine_is_a_replacement(run: Run, engine: Engine) -> None:
+    engine.status = {"exists": False, "running": False}
+    missing = run(server)
+    assert list(missing.input("server-machine", "triggers")) != ["2026-01-01T00:00:00Z"]
+    assert missing["server-machine"].deleteBeforeReplace
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"debian": 11}, "debian: 11 is not supported"),
+        ({"memory": 64}, "memory: 64 MiB is too little"),
+        ({"admin_keys": ["nonsense"]}, r"admin_keys\[0\]: 'nonsense' is no public SSH key"),
+    ],
+)
+def test_wrong_arguments_are_told_before_any_resource_is_made(run: Run, args: Any, message: str) -> None:
+    recorders = []
+
+    def program() -> None:
+        with pytest.raises(ValueError, match=message):
+            LocalServer("server", args)
+
+    recorders.append(run(program))
+    assert not any("server" in name for name in recorders[0].names)
+
+
+# ----------------------------------------------------------------------------------------------------------- WebApp
+
+
+def test_the_order_is_agent_claim_site_and_archive_release(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    assert "app-1-agent" in recorder.depends_on("app-1-claim")
+    assert "app-1-claim" in recorder.depends_on("app-1-site")
+    assert "app-1-claim" in recorder.depends_on("app-1-archive")
+    assert {"app-1-site", "app-1-archive"} <= recorder.depends_on("app-1-release")
+
+
+def test_every_remote_resource_is_triggered_by_the_hosts_id_alone_and_goes_with_the_machine(
+    run: Run, app_folder: Path
+) -> None:
+    recorder = run(lambda: app(app_folder))
+    remote = [name for name in recorder.names if name.startswith("app-1-")]
+    assert len(remote) == 5
+    for name in remote:
+        assert list(recorder.input(name, "triggers")) == ["machine-1"], name
+        assert recorder[name].deletedWith.endswith("::machine"), name
+        assert recorder[name].parent.endswith("::app"), name
+
+
+def test_steps_have_no_delete_and_the_presence_has_one(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    for name in ("app-1-agent", "app-1-site", "app-1-release"):
+        assert "delete" not in recorder[name].object
+        assert "update" not in recorder[name].object
+    assert recorder.input("app-1-claim", "delete").startswith("sudo -n /usr/local/lib/slipway/agent remove")
+
+
+def test_host_keys_are_pinned_in_every_connection(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    for name in ("app-1-agent", "app-1-claim", "app-1-site", "app-1-archive", "app-1-release"):
+        assert recorder.is_secret(name, "connection"), name
+        assert recorder.input(name, "connection")["hostKey"] == HOST["host_key"], name
+
+
+def test_secrets_travel_on_stdin_only(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    for name in recorder.names:
+        inputs = recorder[name].object
+        for key in inputs:
+            if not recorder.is_secret(name, key):
+                text = str(inputs[key])
+                assert not [secret for secret in SECRETS if secret in text], (name, key)
+    document = json.loads(recorder.input("app-1-release", "stdin"))
+    assert document["environment"]["TOKEN"] == "variable-value"
+    assert document["environment"]["SECRET_KEY"] == "app-secret-key-value"
+
+
+def test_the_release_says_its_id_and_the_names_of_its_variables(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    create = recorder.input("app-1-release", "create")
+    document = json.loads(recorder.input("app-1-release", "stdin"))
+    assert document["release"] in create
+    assert "variables: DATABASE_URL SECRET_KEY TOKEN" in create
+    assert not recorder.is_secret("app-1-release", "create")
+
+
+def test_a_changed_variable_is_another_release(run: Run, app_folder: Path) -> None:
+    first = json.loads(run(lambda: app(app_folder)).input("app-1-release", "stdin"))
+    second = json.loads(run(lambda: app(app_folder, environment={"TOKEN": "x"})).input("app-1-release", "stdin"))
+    assert first["release"] != second["release"]
+    assert first["archive"] == second["archive"]
+
+
+def test_a_variable_of_the_user_wins_over_ours(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder, environment={"DATABASE_URL": "postgresql://db/x"}))
+    assert json.loads(recorder.input("app-1-release", "stdin"))["environment"]["DATABASE_URL"] == "postgresql://db/x"
+
+
+def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engine: Engine) -> None:
+    first = run(lambda: app(app_folder))
+    site = json.loads(first.input("app-1-site", "stdin"))
+    release = json.loads(first.input("app-1-release", "stdin"))
+    import hashlib
+
+    files = {path: hashlib.sha256(file["content"].encode()).hexdigest() for path, file in site["files"].items()}
+    engine.observation = observation(
+        agent=agent_digest(), release=release["release"], release_serial=1, site_serial=1, files=files
+    )
+    second = run(lambda: app(app_folder))
+    for name in ("app-1-site", "app-1-release"):
+        assert second.input(name, "create") == first.input(name, "create")
+        assert second.input(name, "stdin") == first.input(name, "stdin")
+
+
+def test_a_rollback_on_the_server_raises_the_serial(run: Run, app_folder: Path, engine: Engine) -> None:
+    engine.observation = observation(release="r-older", release_serial=4)
+    recorder = run(lambda: app(app_folder))
+    assert json.loads(recorder.input("app-1-release", "stdin"))["serial"] == 5
+
+
+def test_without_observing_nothing_is_asked(run: Run, app_folder: Path, engine: Engine) -> None:
+    run(lambda: app(app_folder, observe=False))
+    assert engine.calls == []
+
+
+def test_an_unreachable_host_is_an_error_in_an_up(run: Run, app_folder: Path, engine: Engine) -> None:
+    engine.observation = observation(error="10.1.2.3:22: timed out")
+    with pytest.raises(Exception, match="could not be observed: 10.1.2.3:22: timed out"):
+        run(lambda: app(app_folder))
+
+
+def test_an_unreachable_host_is_a_warning_in_a_preview(run: Run, app_folder: Path, engine: Engine) -> None:
+    engine.observation = observation(error="10.1.2.3:22: timed out")
+    recorder = run(lambda: app(app_folder), preview=True)
+    assert "app-1-release" in recorder.names
+
+
+def test_a_wrong_app_makes_no_resource(run: Run, tmp_path: Path) -> None:
+    def program() -> None:
+        with pytest.raises(ValueError, match="is not a folder"):
+            WebApp("app", {"host": HOST, "private_key": "k", "path": str(tmp_path / "missing")})
+
+    assert not [name for name in run(program).names if name.startswith("app")]

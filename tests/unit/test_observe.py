@@ -1,0 +1,45 @@
+"""What is observed decides: pure functions."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import observation
+
+from pulumi_slipway.app.release import release_id, summary
+from pulumi_slipway.observe import drift, release_serial, site_serial
+
+
+def test_the_serial_stays_while_the_wanted_release_is_live() -> None:
+    assert release_serial(observation(release="r-1", release_serial=4), "r-1") == 4
+
+
+@pytest.mark.parametrize("live", ["", "r-rolled-back"])
+def test_the_serial_rises_when_another_release_is_live(live: str) -> None:
+    assert release_serial(observation(release=live, release_serial=4), "r-1") == 5
+
+
+def test_the_site_serial_stays_while_all_files_are_as_wanted() -> None:
+    files = {"/etc/a": "1"}
+    assert site_serial(observation(site_serial=2, files=files), files) == 2
+
+
+@pytest.mark.parametrize("found", [{}, {"/etc/a": "edited"}, {"/etc/a": "1", "/etc/b": "left over"}])
+def test_the_site_serial_rises_when_a_file_is_missing_edited_or_left_over(found: dict[str, str]) -> None:
+    seen = observation(site_serial=2, files=found)
+    assert site_serial(seen, {"/etc/a": "1"}) == 3
+    assert drift(seen, {"/etc/a": "1"})
+
+
+def test_a_release_is_its_parts_its_variables_and_nothing_else() -> None:
+    first = release_id({"source": "a"}, {"X": "1"}, "key")
+    assert first == release_id({"source": "a"}, {"X": "1"}, "key")
+    others = [
+        release_id({"source": "b"}, {"X": "1"}, "key"),
+        release_id({"source": "a"}, {"X": "2"}, "key"),
+        release_id({"source": "a"}, {"X": "1"}, "other stack"),
+    ]
+    assert len({first, *others}) == 4
+
+
+def test_the_summary_names_variables_and_shows_no_value() -> None:
+    assert summary("guestbook", "r-1", 3, ["B", "A"], 12) == "guestbook r-1 (serial 3, 12 files, variables: A B)"
