@@ -1,0 +1,118 @@
+"""The command line of the driver.
+
+Progress for people goes to stderr and one JSON document, on one line, to stdout. Exit code 0, or 1 with one message
+on stderr (2 for a command line that makes no sense; `exec` ends as its command does).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pulumi_slipway.local import requirements
+from pulumi_slipway.local.errors import LocalError
+from pulumi_slipway.local.recipe import CODENAMES, DEFAULT_DEBIAN
+from pulumi_slipway.local.state import DEFAULT_ROOT, State
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    try:
+        requirements.require_linux()
+        requirements.become_root(given)
+        answer = _answer(options, State(Path(options.state)))
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command again goes on from here", file=sys.stderr)
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
+    # Imported late, and by commands that need it only: `status` is asked often
+    from pulumi_slipway.local import image, machine
+
+    if options.command in ("create", "start", "exec"):
+        requirements.require_programs(requirements.TO_RUN)
+        requirements.require_user_namespaces()
+    match options.command:
+        case "create":
+            return machine.create(
+                state,
+                options.name,
+                user_data="" if sys.stdin.isatty() else sys.stdin.read(),
+                debian=options.debian,
+                memory_mib=options.memory,
+                hostname=options.hostname,
+            )
+        case "start":
+            return machine.start(state, options.name)
+        case "stop":
+            machine.stop(state, options.name, timeout=0 if options.now else machine.STOP_TIMEOUT)
+            return machine.status(state, options.name)
+        case "remove":
+            machine.remove(state, options.name)
+            return machine.status(state, options.name)
+        case "list":
+            return {"machines": [machine.status(state, record.name) for record in state.records()]}
+        case "exec":
+            machine.execute(state, options.name, options.argv)
+        case "image" if options.remove:
+            return {"removed": image.remove(state, options.debian)}
+        case "image":
+            state.prepare()
+            recipe = image.host_recipe(options.debian)
+            return image.describe(state, image.ensure(state, recipe, rebuild=options.rebuild))
+        case "clean":
+            machine.clean(state)
+            return {"removed": str(state.root)}
+    return machine.status(state, options.name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pulumi_slipway.local",
+        description="Real Debian machines on this Linux host, booted by systemd-nspawn. Needs root or sudo.",
+    )
+    parser.add_argument(
+        "--state",
+        default=os.environ.get("SLIPWAY_LOCAL_STATE") or str(DEFAULT_ROOT),
+        help=f"the folder with images and machines (default: $SLIPWAY_LOCAL_STATE, else {DEFAULT_ROOT})",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, *, named: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        if named:
+            added.add_argument("name", metavar="NAME")
+        return added
+
+    create = command("create", "make and start a machine (user data on stdin), or start the one of that name")
+    create.add_argument("--debian", type=int, choices=list(CODENAMES), default=DEFAULT_DEBIAN)
+    create.add_argument("--memory", type=int, metavar="MIB", help="limit of its memory in MiB (default: none)")
+    create.add_argument("--hostname", default="", help="its host name (default: NAME)")
+    command("start", "start a machine")
+    stop = command("stop", "power a machine off; its data stays")
+    stop.add_argument("--now", action="store_true", help="cut the power instead of shutting down")
+    command("remove", "remove a machine with its data; an absent one is fine")
+    command("status", "say whether a machine exists and runs, and how often it was booted")
+    command("list", "say that of all machines", named=False)
+    execute = command("exec", "run a command in a machine, as root: exec NAME -- COMMAND...")
+    execute.add_argument("argv", nargs="+", metavar="COMMAND")
+    images = command("image", "build the image of machines, unless it is there", named=False)
+    images.add_argument("--debian", type=int, choices=list(CODENAMES), default=DEFAULT_DEBIAN)
+    choice = images.add_mutually_exclusive_group()
+    choice.add_argument("--rebuild", action="store_true", help="build it anew, with today's packages")
+    choice.add_argument("--remove", action="store_true", help="remove it")
+    command("clean", "remove all machines, images, the network and the state folder", named=False)
+    return parser

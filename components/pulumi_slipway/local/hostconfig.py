@@ -1,0 +1,202 @@
+"""What machines take over from their host so that they reach the same package registries in the same way."""
+
+from __future__ import annotations
+
+import configparser
+import ipaddress
+import json
+import os
+import pwd
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pulumi_slipway.local.errors import LocalError
+from pulumi_slipway.local.process import run, succeeds
+
+CA_BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+CA_FOLDER: Final = "/usr/local/share/ca-certificates"
+_DEBIAN_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# systemd-resolved's own address is the host's loopback; this file has the servers that it asks
+_RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+
+
+def resolv_conf() -> str:
+    """The host's resolv.conf without the name servers that only the host itself can reach.
+
+    Raises `LocalError` when none is left: a machine must not depend on a service of its host.
+    """
+    own = os.environ.get("SLIPWAY_LOCAL_NAMESERVERS", "").split()
+    if own:
+        return "".join(f"nameserver {server}\n" for server in own)
+    for path in _RESOLV_CONFS:
+        if path.exists():
+            text = path.read_text()
+            if nameservers(text):
+                return reachable_resolv_conf(text)
+    raise LocalError(
+        "the host asks only itself for names (every nameserver of /etc/resolv.conf is a loopback address), where "
+        "machines cannot ask: set SLIPWAY_LOCAL_NAMESERVERS to the addresses of name servers, parted by spaces"
+    )
+
+
+def reachable_resolv_conf(text: str) -> str:
+    """`text` of a resolv.conf without its loopback name servers and without the options of the stub resolver."""
+    good = set(nameservers(text))
+    kept = []
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] in (["search"], ["domain"]) or (words[:1] == ["nameserver"] and words[1] in good):
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def nameservers(text: str) -> list[str]:
+    """The IPv4 name servers in the `text` of a resolv.conf that are reachable from outside the host."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 2 or words[0] != "nameserver":
+            continue
+        try:
+            address = ipaddress.ip_address(words[1])
+        except ValueError:
+            continue  # an IPv6 address with a zone: machines have no IPv6 route
+        if address.version == 4 and not address.is_loopback:
+            found.append(words[1])
+    return found
+
+
+def apt_sources(codename: str) -> str:
+    """The Debian sources of the host, for the Debian release `codename`, as a deb822 file.
+
+    Empty where the host is no Debian: mmdebstrap then uses Debian's usual ones.
+    """
+    release = _os_release()
+    if release.get("ID") != "debian" or "VERSION_CODENAME" not in release:
+        return ""
+    listing = run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    )
+    return debian_sources(listing, release["VERSION_CODENAME"], codename)
+
+
+def debian_sources(listing: str, host_codename: str, codename: str) -> str:
+    """deb822 stanzas from a `listing` of `URI SUITE COMPONENT` lines of the host's sources.
+
+    Taken are the component `main` of the release itself, its updates and its security updates.
+    """
+    suites = {f"{host_codename}{part}": f"{codename}{part}" for part in ("", "-updates", "-security")}
+    stanzas: dict[str, None] = {}
+    for line in listing.splitlines():
+        uri, _, rest = line.partition(" ")
+        suite, _, component = rest.partition(" ")
+        if component == "main" and suite in suites:
+            stanzas[f"Types: deb\nURIs: {uri}\nSuites: {suites[suite]}\nComponents: main\n"
+                    f"Signed-By: {_DEBIAN_KEYRING}\n"] = None  # fmt: skip
+    return "\n".join(stanzas)
+
+
+def apt_options() -> list[str]:
+    """The host's apt settings of how to fetch (proxies, TLS, date checks), one `name "value";` each."""
+    if not succeeds(["apt-config", "dump"]):
+        return []
+    wanted = re.compile(r"Acquire::(https?|Check-Date|Check-Valid-Until|Retries|ForceIPv4|ForceIPv6)\b.*\".+\";$")
+    return [line for line in run(["apt-config", "dump"]).splitlines() if wanted.match(line)]
+
+
+def ca_certificates() -> dict[str, str]:
+    """The certificates that were added to the host's trust, by file name."""
+    return {path.name: path.read_text() for path in sorted(Path(CA_FOLDER).glob("*.crt"))}
+
+
+def client_files() -> dict[str, str]:
+    """Files for a machine, path → text, that set its package clients up as the host's are."""
+    trust = bool(ca_certificates())
+    environment = client_environment(os.environ, trust=trust)
+    files = {"/etc/pip.conf": pip_conf(_pip_confs(), os.environ, trust=trust)}
+    files["/etc/uv/uv.toml"] = uv_toml(_uv_toml(), os.environ, trust=trust)
+    if environment:
+        lines = "".join(f"{name}={json.dumps(value)}\n" for name, value in environment.items())
+        files["/etc/environment"] = lines
+        # The same for services (cloud-init runs as one), which do not read that file
+        quoted = " ".join(json.dumps(f"{name}={value}".replace("%", "%%")) for name, value in environment.items())
+        files["/etc/systemd/system.conf.d/10-slipway-local.conf"] = f"[Manager]\nDefaultEnvironment={quoted}\n"
+    for path in Path("/etc/apt/auth.conf.d").glob("*.conf"):
+        files[str(path)] = path.read_text()
+    return {path: text for path, text in files.items() if text}
+
+
+def client_environment(environ: Mapping[str, str], *, trust: bool) -> dict[str, str]:
+    """Variables for every process of a machine: the host's proxies and, with extra CAs (`trust`), the CA bundle."""
+    names = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+    found = {name: value for name, value in sorted(environ.items()) if name.lower() in names and value}
+    if trust:
+        # Clients that carry a bundle of their own do not look at the system's
+        found |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), CA_BUNDLE)
+    return found
+
+
+def pip_conf(texts: list[str], environ: Mapping[str, str], *, trust: bool) -> str:
+    """A pip.conf with what the host's pip settings (`texts`, the last wins; then PIP_ variables) say of indexes."""
+    wanted = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries", "proxy")
+    found: dict[str, str] = {}
+    for text in texts:
+        parser = configparser.RawConfigParser()
+        parser.read_string(text)
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                found |= {key: value for key, value in parser.items(section) if key in wanted and value}
+    for key in wanted:
+        value = environ.get("PIP_" + key.upper().replace("-", "_"))
+        if value:
+            found[key] = value
+    if trust:
+        found["cert"] = CA_BUNDLE
+    if not found:
+        return ""
+    return "[global]\n" + "".join(f"{key} = {found[key]}\n" for key in sorted(found))
+
+
+def uv_toml(text: str, environ: Mapping[str, str], *, trust: bool) -> str:
+    """A uv.toml: the host's own (`text`), its UV_ index variables, and with extra CAs the system's trust."""
+    known = tomllib.loads(text)
+    added = []
+    index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
+    if index and not {"index-url", "index"} & known.keys():
+        added.append(f"index-url = {json.dumps(index)}\n")
+    if trust and "native-tls" not in known:
+        added.append("native-tls = true\n")
+    return "".join(added) + text  # first, since keys after a table header would belong to the table
+
+
+def _pip_confs() -> list[str]:
+    paths = [Path("/etc/pip.conf"), *(home / ".config/pip/pip.conf" for home in _homes())]
+    if os.environ.get("PIP_CONFIG_FILE"):
+        paths.append(Path(os.environ["PIP_CONFIG_FILE"]))
+    return [path.read_text() for path in paths if path.is_file()]
+
+
+def _uv_toml() -> str:
+    paths = [home / ".config/uv/uv.toml" for home in _homes()] + [Path("/etc/uv/uv.toml")]
+    if os.environ.get("UV_CONFIG_FILE"):
+        paths.insert(0, Path(os.environ["UV_CONFIG_FILE"]))
+    return next((path.read_text() for path in paths if path.is_file()), "")
+
+
+def _homes() -> Iterator[Path]:
+    """The home of whoever called: under sudo that is not root's."""
+    user = os.environ.get("SUDO_USER")
+    try:
+        yield Path(pwd.getpwnam(user).pw_dir) if user else Path.home()
+    except KeyError:
+        return
+
+
+def _os_release() -> dict[str, str]:
+    lines = Path("/etc/os-release").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name: value.strip('"') for name, _, value in pairs}

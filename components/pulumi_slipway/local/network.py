@@ -1,0 +1,189 @@
+"""The private network of the machines: one bridge, its rules, the addresses on it.
+
+Machines reach the world through the host (masqueraded) and each other over the bridge. The host reaches the
+machines. Nobody else reaches them, and they reach no service of the host itself: only replies go there.
+
+The rules are iptables rules in chains of our own, jumped to from the top of INPUT, FORWARD and POSTROUTING, because
+that is where Docker and ufw drop what they do not know; an accepting rule in another table would not help there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Final
+
+from pulumi_slipway.local.errors import LocalError
+from pulumi_slipway.local.process import run, succeeds
+from pulumi_slipway.local.state import State, read_json, write_json
+
+# One lock for all state folders of the host: the routes that a subnet is chosen by are the host's
+HOST_LOCK: Final = Path("/run/lock/slipway-local-network")
+_FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
+_LINK_LOCAL: Final = "169.254.0.0/16"  # where clouds serve their metadata, credentials of the host among them
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network of one state folder. The bridge has the subnet's first address."""
+
+    bridge: str
+    subnet: IPv4Network
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The host's own address on the bridge."""
+        return self.subnet[1]
+
+    def chain(self, part: str) -> str:
+        """Our chain for one of the parts IN, FORWARD, NAT."""
+        return f"{self.bridge.upper()}-{part}"
+
+    @property
+    def jumps(self) -> tuple[tuple[str, ...], ...]:
+        """(table, built-in chain, match and target): the rules that lead into our chains."""
+        return (
+            ("filter", "INPUT", "-i", self.bridge, "-j", self.chain("IN")),
+            ("filter", "FORWARD", "-i", self.bridge, "-j", self.chain("FORWARD")),
+            ("filter", "FORWARD", "-o", self.bridge, "-j", self.chain("FORWARD")),
+            ("nat", "POSTROUTING", "-s", str(self.subnet), "!", "-o", self.bridge, "-j", self.chain("NAT")),
+        )
+
+    def rules(self) -> str:
+        """Our chains as `iptables-restore --noflush` takes them; naming a chain there empties it first."""
+        inside, forward, nat = self.chain("IN"), self.chain("FORWARD"), self.chain("NAT")
+        replies = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+        return f"""\
+*filter
+:{inside} - [0:0]
+-A {inside} {replies}
+-A {inside} -j DROP
+:{forward} - [0:0]
+-A {forward} -i {self.bridge} -o {self.bridge} -j ACCEPT
+-A {forward} -o {self.bridge} {replies}
+-A {forward} -o {self.bridge} -j DROP
+-A {forward} -d {_LINK_LOCAL} -j DROP
+-A {forward} -j ACCEPT
+COMMIT
+*nat
+:{nat} - [0:0]
+-A {nat} -j MASQUERADE
+COMMIT
+"""
+
+
+def ensure(state: State, avoid: Iterable[str] = ()) -> Network:
+    """Bring up the state's network, whatever part of it is there. To be called with `HOST_LOCK` held.
+
+    `avoid` are addresses that machines must be able to reach elsewhere (name servers). Raises `LocalError` when
+    no private subnet is free.
+    """
+    path = state.root / "network.json"
+    known = read_json(path)
+    if known is None:
+        subnet = choose_subnet(_networks_in_use(avoid))
+        known = {
+            "bridge": f"slipway{state.tag}",
+            "subnet": str(subnet),
+            "forwarding_before": _FORWARDING.read_text().strip(),
+        }
+        write_json(path, known)
+    network = Network(known["bridge"], IPv4Network(known["subnet"]))
+    _ensure_bridge(network)
+    _ensure_rules(network)
+    _FORWARDING.write_text("1\n")
+    return network
+
+
+def remove(state: State) -> None:
+    """Take the state's network away, whatever part of it is there. To be called with `HOST_LOCK` held."""
+    path = state.root / "network.json"
+    known = read_json(path)
+    if known is None:
+        return
+    network = Network(known["bridge"], IPv4Network(known["subnet"]))
+    for table, chain, *rule in network.jumps:
+        while succeeds(["iptables", "-w", "-t", table, "-D", chain, *rule]):
+            pass
+    for table, part in (("filter", "IN"), ("filter", "FORWARD"), ("nat", "NAT")):
+        if succeeds(["iptables", "-w", "-t", table, "-F", network.chain(part)]):
+            run(["iptables", "-w", "-t", table, "-X", network.chain(part)])
+    if _link_exists(network.bridge):
+        run(["ip", "link", "delete", network.bridge])
+    # Others (Docker, libvirt) may have come to rely on forwarding meanwhile; they have rules or bridges then
+    if known["forwarding_before"] == "0" and not _others_forward():
+        _FORWARDING.write_text("0\n")
+    path.unlink()
+
+
+def free_address(network: Network, taken: Iterable[str]) -> str:
+    """An address for a new machine: the one after the highest in use, so that the last one is not soon reused.
+
+    Raises `LocalError` when the network is full.
+    """
+    used = {IPv4Address(address) for address in taken}
+    hosts = list(network.subnet.hosts())[1:]
+    start = hosts.index(max(used)) + 1 if used else 0
+    for address in hosts[start:] + hosts[:start]:
+        if address not in used:
+            return str(address)
+    raise LocalError(f"all {len(hosts)} addresses of {network.subnet} are in use: remove machines first")
+
+
+def choose_subnet(in_use: Iterable[IPv4Network]) -> IPv4Network:
+    """The first private /24 that none of the networks `in_use` touches. Raises `LocalError` when there is none."""
+    busy = list(in_use)
+    for candidate in _candidates():
+        if not any(candidate.overlaps(other) for other in busy):
+            return candidate
+    raise LocalError("no private /24 is free on this host: its routes cover 10/8, 172.16/12 and 192.168/16")
+
+
+def _candidates() -> Iterator[IPv4Network]:
+    # Far from where home routers, Docker, Kubernetes and clouds begin
+    for text in ("10.213.0.0/16", "172.30.0.0/16", "192.168.192.0/18", "10.0.0.0/8"):
+        yield from IPv4Network(text).subnets(new_prefix=24)
+
+
+def _networks_in_use(avoid: Iterable[str]) -> list[IPv4Network]:
+    """What the host has routes to or addresses in (the default route aside), and the addresses to `avoid`."""
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
+    destinations = [route["dst"] for route in routes if route["dst"] != "default"]
+    networks = []
+    for text in [*destinations, *avoid]:
+        network = ipaddress.ip_network(text, strict=False)
+        if isinstance(network, IPv4Network) and network.prefixlen > 0:
+            networks.append(network)
+    return networks
+
+
+def _ensure_bridge(network: Network) -> None:
+    if not _link_exists(network.bridge):
+        run(["ip", "link", "add", network.bridge, "type", "bridge"])
+    # No IPv6 on the host's side, or machines would reach its services by link-local addresses
+    ipv6 = Path(f"/proc/sys/net/ipv6/conf/{network.bridge}/disable_ipv6")
+    if ipv6.exists():
+        ipv6.write_text("1\n")
+    run(["ip", "addr", "replace", f"{network.gateway}/{network.subnet.prefixlen}", "dev", network.bridge])
+    run(["ip", "link", "set", network.bridge, "up"])
+
+
+def _ensure_rules(network: Network) -> None:
+    run(["iptables-restore", "--wait", "--noflush"], stdin=network.rules())
+    for table, chain, *rule in network.jumps:
+        if not succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
+            run(["iptables", "-w", "-t", table, "-I", chain, *rule])
+
+
+def _link_exists(name: str) -> bool:
+    return Path("/sys/class/net", name).exists()
+
+
+def _others_forward() -> bool:
+    policy_and_rules = run(["iptables", "-w", "-S", "FORWARD"]).splitlines()
+    bridges = any(Path("/sys/class/net").glob("*/bridge"))
+    return policy_and_rules != ["-P FORWARD ACCEPT"] or bridges

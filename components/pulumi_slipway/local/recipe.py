@@ -1,0 +1,69 @@
+"""What an image is made of. Pure: the same recipe has the same key, and an image is kept by that key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from pulumi_slipway.local.errors import LocalError
+
+CODENAMES: Final = {13: "trixie", 12: "bookworm"}
+DEFAULT_DEBIAN: Final = 13
+
+# Raised when what `image.py` does with a recipe changes
+FORMAT: Final = 1
+
+# What a Debian cloud image has, as far as a machine without hardware and kernel needs it
+_CLOUD: Final = (
+    "ca-certificates", "cloud-init", "dbus", "debian-archive-keyring", "iproute2", "iputils-ping",
+    "less", "libpam-systemd", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "vim-tiny",
+)  # fmt: skip
+
+# What bootstrap installs anyway: here already, so that a machine is ready in seconds
+_STOCK: Final = (
+    "git", "logrotate", "nginx", "python3-venv", "supervisor", "ufw", "unattended-upgrades",
+)  # fmt: skip
+
+# Debian 12 has the resolver and the network daemon in one package, as Debian 13 has
+_FILES: Final = {
+    "/etc/cloud/cloud.cfg.d/90-slipway-local.cfg": (
+        "# The address is set before the first boot; no other source of data is asked for\n"
+        "network: {config: disabled}\n"
+        "datasource_list: [NoCloud]\n"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what is in an image."""
+
+    debian: int
+    sources: str
+    """deb822 text; empty for mmdebstrap's own choice."""
+    apt_options: tuple[str, ...] = ()
+    certificates: dict[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = _CLOUD + _STOCK
+    files: dict[str, str] = field(default_factory=lambda: dict(_FILES))
+    format: int = FORMAT
+
+    @property
+    def codename(self) -> str:
+        """Debian's name for the release."""
+        return codename(self.debian)
+
+    @property
+    def key(self) -> str:
+        """The image's name: release and a digest of all of the recipe."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"debian{self.debian}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def codename(debian: int) -> str:
+    """The code name of a Debian release. Raises `LocalError` for one that we do not build."""
+    if debian not in CODENAMES:
+        known = " or ".join(str(number) for number in CODENAMES)
+        raise LocalError(f"--debian {debian}: this driver builds Debian {known}")
+    return CODENAMES[debian]
