@@ -79,6 +79,12 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop listening and drop all connections."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -156,7 +162,7 @@ def load(server: Server, total: int = 40, rate: float = 200, **options: object) 
 @pytest.mark.parametrize("keepalive", [False, True])
 def test_every_request_is_sent_and_answered_over_tls(tls: ssl.SSLContext, certificate: Path, keepalive: bool) -> None:
     with Server(well, tls) as server:
-        result = load(server, 100, 100, keepalive=keepalive, ca=certificate)
+        result = load(server, 100, 200, keepalive=keepalive, ca=certificate)
         assert (result.total, result.failed) == (100, 0)
         assert result.markers["old"].count == 100
         assert (server.connections == 100) is not keepalive
@@ -234,11 +240,10 @@ def test_a_listener_that_never_accepts_is_a_timeout() -> None:
 
 def test_a_server_that_stops_in_the_middle_fails_the_rest() -> None:
     with Server(well) as server:
-        timer = threading.Timer(0.4, server.__exit__)
+        timer = threading.Timer(0.4, server.stop)
         timer.start()
         result = load(server, 160, timeout=2)
         timer.join()
-        server.__exit__ = lambda *_: None  # type: ignore[method-assign]
     assert 40 <= result.failed <= 130
     assert set(result.failures) <= {"connect", "reset", "closed"}
 
@@ -259,7 +264,7 @@ def test_an_idle_connection_that_the_server_closed_is_not_used_again() -> None:
         request.close()  # without having said so
 
     with Server(once) as server:
-        result = load(server, 20, 20, keepalive=True)
+        result = load(server, 20, 40, keepalive=True)
         assert result.failed == 0
         assert server.connections == 20
 
@@ -400,7 +405,7 @@ def test_load_in_the_background_tells_the_same() -> None:
 
 def test_load_in_the_background_says_why_it_gave_up() -> None:
     with (
-        pytest.raises(RuntimeError, match="gave up: .*no such file"),
+        pytest.raises(RuntimeError, match="there is no such file"),
         start_load("https://127.0.0.1:1/", ca=Path("/nowhere/ca.pem")) as running,
     ):
         running.wait()
