@@ -7,25 +7,25 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from tools.common import ToolError, run, say
+from tools.common import CHECKOUT, ToolError, run, say
 
-PROGRAMS = {
-    "systemd-nspawn": "systemd-container",
-    "mmdebstrap": "mmdebstrap",
-    "iptables": "iptables",
-    "ip": "iproute2",
-    "ssh": "openssh-client",
-    "git": "git",
-    "curl": "curl",
-}
-"""Program that must be found → the Debian package that ships it."""
+PROGRAMS = {"git": "git", "ssh": "openssh-client", "curl": "curl"}
+"""Program that must be found → the Debian package that ships it; besides those of the driver of local machines."""
 
 
 def ensure() -> None:
-    """Install what is missing of PROGRAMS with apt. Raises ToolError where that cannot be done."""
-    missing = sorted({package for program, package in PROGRAMS.items() if _which(program) is None})
+    """Install the programs that are missing with apt. Raises ToolError where that cannot be done."""
+    needed = {**PROGRAMS, **_of_local_machines()}
+    missing = sorted({package for program, package in needed.items() if _which(program) is None})
     if missing:
         apt_install(missing)
+
+
+def _of_local_machines() -> dict[str, str]:
+    sys.path.append(str(CHECKOUT / "components"))
+    from pulumi_slipway.local import requirements  # standard library only, like everything here
+
+    return {**requirements.TO_RUN, **requirements.TO_BUILD}
 
 
 def apt_install(packages: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tools import system
-from tools.common import VENV, CHECKOUT, answer, cache, made_atomically, run, say
+from tools.common import CHECKOUT, VENV, answer, cache, made_atomically, run, say
 
 REQUIREMENT = "uv>=0.8,<1"
 
@@ -48,9 +48,9 @@ def _install(folder: Path) -> None:
     shutil.rmtree(folder / "venv")
 
 
-def sync() -> None:
+def sync(program: Path) -> None:
     """Bring the checkout's virtual environment to what the lock file says."""
-    command: list[str | Path] = [find(), "sync", "--locked", "--quiet"]
+    command: list[str | Path] = [program, "sync", "--locked", "--quiet"]
     if not (VENV / "bin" / "python").exists():
         say("installing the Python packages of uv.lock into .venv")
         # The interpreter that runs this is new enough; uv would prefer one of its own.

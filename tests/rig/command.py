@@ -6,11 +6,11 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
-from . import command_local, shapes
-from .provider import Call, Function, Provider, Refused, Resource, serve_provider
-from .shapes import Input
+from . import command_local
+from .provider import Call, Function, Provider, RefusedError, Resource, serve_provider
+from .shapes import Input, Shape
 from .values import ARCHIVE, SIGNATURE, UNKNOWN, Properties
 
 LOGGING = Input("string", one_of=("stdout", "stderr", "stdoutAndStderr", "none"))
@@ -75,7 +75,7 @@ class Command(Resource):
 class LocalCommand(Command):
     """Commands on the machine that runs Pulumi."""
 
-    inputs = {**_COMMANDS, **_LOCAL}
+    inputs: ClassVar[Shape] = {**_COMMANDS, **_LOCAL}
 
     def run(self, command: str, state: Properties, call: Call) -> dict[str, str]:
         return command_local.run(command, state, call)
@@ -84,7 +84,7 @@ class LocalCommand(Command):
 class RemoteCommand(Command):
     """Commands over SSH."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         **_COMMANDS,
         "connection": CONNECTION,
         "environment": Input("map"),
@@ -102,7 +102,7 @@ class RemoteCommand(Command):
 class CopyToRemote(Resource):
     """One file or folder copied over SFTP; copied again when its content or path changes, never removed."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         "connection": CONNECTION,
         "remotePath": Input("string", required=True),
         "source": Input("asset", required=True),
@@ -145,11 +145,11 @@ def _identity(value: object) -> str:
 class Run(Function):
     """A command run in every preview and every up; it answers its inputs and what it printed."""
 
-    inputs: dict[str, shapes.Input] = {**_LOCAL, "command": Input("string", required=True)}
+    inputs: ClassVar[Shape] = {**_LOCAL, "command": Input("string", required=True)}
 
     def invoke(self, inputs: Properties, call: Call) -> Properties:
         if UNKNOWN in inputs.values():
-            raise Refused("local.run was called with an input that is not known yet")
+            raise RefusedError("local.run was called with an input that is not known yet")
         return {**inputs, **command_local.run(inputs["command"], inputs, call)}
 
 

@@ -9,12 +9,12 @@ import threading
 from typing import IO
 
 from .command_output import TOO_LONG, Output
-from .provider import Call, Refused
+from .provider import Call, RefusedError
 from .values import Properties
 
 
 def run(command: str, state: Properties, call: Call) -> dict[str, str]:
-    """Run a command to its end; answer stdout and stderr. Raises Refused when it fails."""
+    """Run a command to its end; answer stdout and stderr. Raises RefusedError when it fails."""
     environment = {**os.environ, **state.get("environment", {})}
     if state.get("addPreviousOutputInEnv", True):
         for stream in ("stdout", "stderr"):
@@ -32,7 +32,7 @@ def run(command: str, state: Properties, call: Call) -> dict[str, str]:
             stderr=subprocess.PIPE,
         )
     except (OSError, ValueError) as error:
-        raise Refused(output.failure(str(error), command)) from error
+        raise RefusedError(output.failure(str(error), command)) from error
     readers = [
         threading.Thread(target=_drain, args=(process.stdout, "stdout", output), daemon=True),
         threading.Thread(target=_drain, args=(process.stderr, "stderr", output), daemon=True),
@@ -50,11 +50,11 @@ def run(command: str, state: Properties, call: Call) -> dict[str, str]:
     ended.set()
     output.close()
     if status < 0:
-        raise Refused(output.failure(f"signal: {(signal.strsignal(-status) or str(-status)).lower()}", command))
+        raise RefusedError(output.failure(f"signal: {(signal.strsignal(-status) or str(-status)).lower()}", command))
     if status > 0:
-        raise Refused(output.failure(f"exit status {status}", command))
+        raise RefusedError(output.failure(f"exit status {status}", command))
     if output.hanging:
-        raise Refused(TOO_LONG)
+        raise RefusedError(TOO_LONG)
     return output.result()
 
 

@@ -18,7 +18,7 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 
 from .command_output import TOO_LONG, Output
-from .provider import Call, Refused
+from .provider import Call, RefusedError
 from .values import Properties
 
 _FOREVER = 24 * 3600.0
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def run(command: str, state: Properties, call: Call) -> dict[str, str]:
-    """Run a command on the host of `connection`; answer stdout and stderr. Raises Refused when it fails."""
+    """Run a command on the host of `connection`; answer stdout and stderr. Raises RefusedError when it fails."""
     output = Output(state.get("logging"), call.log)
     with _connected(state["connection"], call) as transport:
         channel = _session(transport, state, call)
@@ -36,31 +36,31 @@ def run(command: str, state: Properties, call: Call) -> dict[str, str]:
     output.close()
     if status != 0:
         reason = "remote command exited without exit status or exit signal"
-        raise Refused(output.failure(reason if status < 0 else f"Process exited with status {status}", command))
+        raise RefusedError(output.failure(reason if status < 0 else f"Process exited with status {status}", command))
     if output.hanging:
-        raise Refused(TOO_LONG)
+        raise RefusedError(TOO_LONG)
     return output.result()
 
 
 def copy(source: Properties, remote_path: str, connection: Properties, call: Call) -> None:
-    """Copy a file, folder or text to the host of `connection`. Raises Refused when it fails."""
+    """Copy a file, folder or text to the host of `connection`. Raises RefusedError when it fails."""
     with _connected(connection, call) as transport:
         sftp = paramiko.SFTPClient.from_transport(transport)
         if sftp is None:
-            raise Refused("the server refused the SFTP subsystem")
+            raise RefusedError("the server refused the SFTP subsystem")
         try:
             _make_parents(sftp, remote_path)
             if "path" in source:
                 _put(sftp, source["path"], remote_path)
             else:
                 if _is_folder(sftp, remote_path):
-                    raise Refused(
+                    raise RefusedError(
                         f"remote path {remote_path} is a directory; when using a text asset, remotePath must be "
                         "a file path"
                     )
                 _write(sftp, remote_path, io.BytesIO(source["text"].encode()))
         except OSError as error:
-            raise Refused(f"failed to copy to remote path {remote_path}: {error}") from error
+            raise RefusedError(f"failed to copy to remote path {remote_path}: {error}") from error
 
 
 # -- connecting ------------------------------------------------------------------------------------------------
@@ -96,11 +96,11 @@ def _with_retries(what: str, endpoint: Properties, call: Call, dial: Callable[[]
             return dial()
         except (OSError, EOFError, paramiko.SSHException) as error:
             if limit > -1 and tries + 1 > limit:
-                raise Refused(f"after {tries} failed attempts: {_described(error)}") from error
+                raise RefusedError(f"after {tries} failed attempts: {_described(error)}") from error
         tries += 1
         call.log(f"{what} {tries}/{limit if limit > -1 else 'inf'} failed: retrying")
         if call.cancelled.wait(pause):
-            raise Refused("context canceled")
+            raise RefusedError("context canceled")
         pause = min(pause * 1.5, 5)
 
 
@@ -133,13 +133,18 @@ def _handshake(carrier: socket.socket | paramiko.Channel, endpoint: Properties) 
             # Without this the server would offer the key it prefers, not the one that is expected.
             transport.get_security_options().key_types = [kind]
         transport.start_client()
-        if pinned is not None and transport.get_remote_server_key().get_base64() != blob.split()[0]:
-            raise paramiko.SSHException("ssh: host key mismatch")
+        if pinned is not None:
+            _require_key(transport, blob.split()[0])
         _authenticate(transport, endpoint)
     except BaseException:
         transport.close()
         raise
     return transport
+
+
+def _require_key(transport: paramiko.Transport, blob: str) -> None:
+    if transport.get_remote_server_key().get_base64() != blob:
+        raise paramiko.SSHException("ssh: host key mismatch")
 
 
 def _authenticate(transport: paramiko.Transport, endpoint: Properties) -> None:
@@ -175,13 +180,13 @@ def _private_key(text: str, password: str | None) -> paramiko.PKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
     except (ValueError, TypeError) as error:
-        raise Refused(f"ssh: no key found: {error}") from error
+        raise RefusedError(f"ssh: no key found: {error}") from error
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
         try:
             return kind.from_private_key(io.StringIO(openssh.decode()))
         except paramiko.SSHException:
             continue
-    raise Refused("ssh: no key found: neither Ed25519, ECDSA nor RSA")
+    raise RefusedError("ssh: no key found: neither Ed25519, ECDSA nor RSA")
 
 
 def _agent_keys(path: str) -> tuple[paramiko.PKey, ...]:
@@ -190,7 +195,7 @@ def _agent_keys(path: str) -> tuple[paramiko.PKey, ...]:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(path)
     except OSError as error:
-        raise Refused(f"dial unix {path}: connect: {error.strerror}") from error
+        raise RefusedError(f"dial unix {path}: connect: {error.strerror}") from error
     previous = os.environ.get("SSH_AUTH_SOCK")
     os.environ["SSH_AUTH_SOCK"] = path
     try:
@@ -222,7 +227,7 @@ def _session(transport: paramiko.Transport, state: Properties, call: Call) -> pa
     channel = transport.open_session(timeout=_FOREVER)
     for name, value in [*state.get("environment", {}).items(), *accepted]:
         if not _setenv(channel, name, value):
-            raise Refused(
+            raise RefusedError(
                 f"could not set environment variable {name!r}: ssh: setenv failed. This only works if your SSH server "
                 "is configured to accept these variables via AcceptEnv"
             )
@@ -267,7 +272,7 @@ def _exchange(channel: paramiko.Channel, stdin: bytes, output: Output) -> int:
                 output.write(stream, receive(65536))
                 idle = False
         if idle:
-            if channel.exit_status_ready() and channel.eof_received or channel.closed:
+            if channel.closed or (channel.exit_status_ready() and channel.eof_received):
                 break
             time.sleep(0.005)
     return channel.recv_exit_status()
@@ -316,7 +321,7 @@ def _make_folder(sftp: paramiko.SFTPClient, path: str) -> None:
     try:
         sftp.mkdir(path)
     except OSError as error:
-        raise Refused(f"failed to create remote directory {path}: {error}") from error
+        raise RefusedError(f"failed to create remote directory {path}: {error}") from error
 
 
 def _is_folder(sftp: paramiko.SFTPClient, path: str) -> bool:

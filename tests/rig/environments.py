@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .provider import Refused
+from .provider import RefusedError
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,23 @@ class Environment:
 
     @classmethod
     def of(cls, root: str, options: Mapping[str, Any]) -> Environment:
-        """Raises Refused for a toolchain that this stand-in does not know."""
+        """Raises RefusedError for a toolchain that this stand-in does not know."""
         toolchain = str(options.get("toolchain") or "pip").lower()
         if toolchain not in ("pip", "uv"):
-            raise Refused(
-                f"Pulumi.yaml: runtime.options.toolchain is {toolchain!r}; this stand-in knows pip and uv"
-            )
+            raise RefusedError(f"Pulumi.yaml: the option toolchain is {toolchain!r}; this stand-in knows pip and uv")
         name = options.get("virtualenv") or (".venv" if toolchain == "uv" else None)
         return cls(Path(root), toolchain, Path(root, str(name)) if name else None)
 
     def python(self) -> Path:
-        """The interpreter. Raises Refused when the virtual environment is missing."""
+        """The interpreter. Raises RefusedError when the virtual environment is missing."""
         if self.venv is None:
             found = shutil.which("python3") or shutil.which("python")
             if found is None:
-                raise Refused("no python3 on PATH")
+                raise RefusedError("no python3 on PATH")
             return Path(found)
         python = self.venv / "bin" / "python"
         if not python.exists():
-            raise Refused(f"the virtual environment {self.venv} does not exist; make it with `pulumi install`")
+            raise RefusedError(f"the virtual environment {self.venv} does not exist; make it with `pulumi install`")
         return python
 
     def site_packages(self) -> list[Path]:
@@ -79,10 +77,10 @@ class Environment:
                 yield name, version
 
     def install_commands(self) -> Iterator[list[str]]:
-        """What `pulumi install` runs. Raises Refused when a program for it is missing."""
+        """What `pulumi install` runs. Raises RefusedError when a program for it is missing."""
         if self.toolchain == "uv":
             if shutil.which("uv") is None:
-                raise Refused("the toolchain uv is asked for, and there is no uv on PATH")
+                raise RefusedError("the toolchain uv is asked for, and there is no uv on PATH")
             yield ["uv", "sync"]
             return
         python = "python3"

@@ -20,7 +20,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from . import provider
 from .environments import Environment
-from .provider import Refused
+from .provider import RefusedError
 
 PROGRAM = Path(__file__).with_name("program.py")
 MESSAGE_SHOWN = 32
@@ -43,9 +43,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def About(self, request, context):  # noqa: N802
         with _answering(context):
             environment = _environment(request.info)
-            return language_pb2.AboutResponse(
-                executable=str(environment.python()), version=environment.version()
-            )
+            return language_pb2.AboutResponse(executable=str(environment.python()), version=environment.version())
 
     def GetRequiredPackages(self, request, context):  # noqa: N802
         with _answering(context):
@@ -83,7 +81,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                     for line in process.stdout or ():
                         yield language_pb2.InstallDependenciesResponse(stdout=line)
                 if process.returncode:
-                    raise Refused(f"`{' '.join(command)}` failed with exit status {process.returncode}")
+                    raise RefusedError(f"`{' '.join(command)}` failed with exit status {process.returncode}")
 
     def Run(self, request, context):  # noqa: N802
         with _answering(context):
@@ -162,7 +160,7 @@ def _environment(info: Any) -> Environment:
 def _answering(context: grpc.ServicerContext) -> Iterator[None]:
     try:
         yield
-    except Refused as error:
+    except RefusedError as error:
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
 

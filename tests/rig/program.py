@@ -48,9 +48,7 @@ def main(settings: dict) -> int:
         print("The Pulumi SDK is not installed in the program's virtual environment.", file=sys.stderr)
         return 1
 
-    pulumi.runtime.set_all_config(
-        pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
-    )
+    pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(pulumi.runtime.Settings(**settings["runtime"]))
     program = settings["program"]
     sys.argv = [program, *settings["arguments"]]
@@ -70,7 +68,7 @@ def main(settings: dict) -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1
-    except Exception as error:  # noqa: BLE001 - whatever the program raises is shown to its author
+    except Exception as error:
         pulumi.log.error(f"Program failed with an unhandled exception:\n{relevant_traceback(error, program)}")
         return MESSAGE_SHOWN
     finally:

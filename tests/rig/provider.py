@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import grpc
 from google.protobuf import empty_pb2
@@ -29,7 +29,7 @@ MESSAGE_LIMIT = ("grpc.max_receive_message_length", 400 * 1024 * 1024)
 """The limit that the engine and the SDK use on their sides."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The operation failed; the message is shown to the user as the plug-in's."""
 
 
@@ -50,7 +50,7 @@ class Call:
 class Resource:
     """One resource type; a subclass says what it takes, what comes out, and what its operations do."""
 
-    inputs: Mapping[str, shapes.Input]
+    inputs: ClassVar[shapes.Shape]
     outputs: tuple[str, ...]
     """The outputs that no input has the name of; unknown in a preview of a creation."""
     replacing: tuple[str, ...] | None = None
@@ -75,7 +75,7 @@ class Resource:
 class Function:
     """One function (a data source)."""
 
-    inputs: Mapping[str, shapes.Input]
+    inputs: ClassVar[shapes.Shape]
 
     def invoke(self, inputs: Properties, call: Call) -> Properties:
         """Answer all outputs."""
@@ -251,7 +251,7 @@ def _failing_call(context: grpc.ServicerContext) -> Iterator[None]:
     """Turn what an operation raises into the answer of the call."""
     try:
         yield
-    except Refused as error:
+    except RefusedError as error:
         _fail(context, str(error))
 
 

@@ -6,10 +6,10 @@ import base64
 import secrets
 import uuid
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from .provider import Call, Provider, Resource, serve_provider
-from .shapes import Input
+from .shapes import Input, Shape
 from .values import UNKNOWN, Properties
 
 DIGITS = "0123456789"
@@ -21,7 +21,7 @@ _KINDS = (("lower", LOWER), ("upper", LOWER.upper()), ("numeric", DIGITS), ("spe
 class RandomString(Resource):
     """Characters of up to four kinds; the result is public."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         "length": Input("integer", required=True),
         "keepers": Input("map"),
         "overrideSpecial": Input("string"),
@@ -62,7 +62,7 @@ class RandomPassword(RandomString):
 
 
 def _characters(inputs: Properties) -> str:
-    alphabets = {name: alphabet for name, alphabet in _KINDS}
+    alphabets = dict(_KINDS)
     alphabets["special"] = inputs.get("overrideSpecial") or SPECIAL
     allowed = "".join(alphabets[name] for name, _ in _KINDS if inputs[name])
     chosen = [secrets.choice(alphabets[name]) for name, _ in _KINDS for _ in range(inputs[f"min{name.capitalize()}"])]
@@ -74,7 +74,7 @@ def _characters(inputs: Properties) -> str:
 class RandomBytes(Resource):
     """Raw bytes. Their base64 form is also the id, which the state and `--show-ids` show in clear."""
 
-    inputs = {"length": Input("integer", required=True), "keepers": Input("map")}
+    inputs: ClassVar[Shape] = {"length": Input("integer", required=True), "keepers": Input("map")}
     outputs = ("base64", "hex")
 
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
@@ -90,7 +90,7 @@ class RandomBytes(Resource):
 class RandomId(Resource):
     """A public identifier in five notations, each but the id with the prefix."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         "byteLength": Input("integer", required=True),
         "keepers": Input("map"),
         "prefix": Input("string"),
@@ -117,7 +117,7 @@ class RandomId(Resource):
 class RandomInteger(Resource):
     """An integer between two bounds, both included."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         "min": Input("integer", required=True),
         "max": Input("integer", required=True),
         "keepers": Input("map"),
@@ -137,7 +137,7 @@ class RandomInteger(Resource):
 class RandomUuid(Resource):
     """A random UUID."""
 
-    inputs = {"keepers": Input("map")}
+    inputs: ClassVar[Shape] = {"keepers": Input("map")}
     outputs = ("result",)
 
     def create(self, inputs: Properties, call: Call) -> tuple[str, Properties]:

@@ -33,7 +33,11 @@ class Input:
     """Why the stand-in does not take this input though the real plug-in does; empty when it does."""
 
 
-def with_defaults(inputs: Properties, shape: Mapping[str, Input]) -> Properties:
+Shape = Mapping[str, Input]
+"""All inputs by name."""
+
+
+def with_defaults(inputs: Properties, shape: Shape) -> Properties:
     """The inputs and the defaults of those that are absent, inside objects too."""
     filled = dict(inputs)
     for name, spec in shape.items():
@@ -45,7 +49,7 @@ def with_defaults(inputs: Properties, shape: Mapping[str, Input]) -> Properties:
     return filled
 
 
-def failures(inputs: Properties, shape: Mapping[str, Input], path: str = "") -> Iterator[tuple[str, str]]:
+def failures(inputs: Properties, shape: Shape, path: str = "") -> Iterator[tuple[str, str]]:
     """The (property, reason) of all that is wrong with the inputs; nothing for values that are unknown yet."""
     for name in inputs.keys() - shape.keys():
         near = difflib.get_close_matches(name, shape, n=1)

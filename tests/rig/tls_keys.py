@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from .provider import Call, Provider, Resource, serve_provider
-from .shapes import Input
+from .shapes import Input, Shape
 from .values import Properties
 
 CURVES = ("P224", "P256", "P384", "P521")
@@ -16,7 +16,7 @@ CURVES = ("P224", "P256", "P384", "P521")
 class PrivateKey(Resource):
     """A key pair of RSA, ECDSA or Ed25519; any change of an input makes a new one."""
 
-    inputs = {
+    inputs: ClassVar[Shape] = {
         "algorithm": Input("string", required=True, one_of=("RSA", "ECDSA", "ED25519")),
         "ecdsaCurve": Input("string", default="P224", one_of=CURVES),
         "rsaBits": Input("integer", default=2048),

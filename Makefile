@@ -1,0 +1,47 @@
+# What each target does is in tools/, which needs Python 3.11 or newer and nothing else.
+# STACK=name takes another stack than dev (Pulumi.<name>.yaml), APP=path another application.
+
+PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
+TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
+
+.PHONY: help up preview down url cert env setup test unit lint clean distclean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+up: ## set everything up, launch the server, release the application
+	$(TOOLS) up
+
+preview: ## show what `make up` would change
+	$(TOOLS) preview
+
+down: ## remove all that the stack has made
+	$(TOOLS) down
+
+url: ## print the application's URL
+	$(TOOLS) url
+
+cert: ## print the path of the certificate to trust
+	$(TOOLS) cert
+
+env: ## print `export` lines: eval "$(make -s env)" for plain pulumi commands
+	$(TOOLS) env
+
+setup: ## install what is needed, without launching anything
+	$(TOOLS) setup
+
+test: ## run all tests
+	$(TOOLS) test
+
+unit: ## run the unit tests alone
+	$(TOOLS) test unit
+
+lint: ## check style and types
+	$(TOOLS) lint
+
+clean: ## take local stacks down; remove machines, images, state of this checkout
+	$(TOOLS) clean
+
+distclean: ## clean, and remove .venv and what is cached for all checkouts
+	$(TOOLS) distclean

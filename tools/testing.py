@@ -1,0 +1,55 @@
+"""Run the tests, part by part, and tell where the time goes."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools import setup
+from tools.common import CHECKOUT, VENV, ToolError, say
+
+PARTS = ("unit", "rig", "agent", "e2e", "examples")
+NO_TESTS = 5
+"""pytest's exit status when it has collected none."""
+
+
+def run_parts(ready: setup.Ready, wanted: Sequence[str]) -> int:
+    """Run the parts wanted (all without any), go on after a failing one, end with a table; answer the exit status."""
+    unknown = set(wanted) - set(PARTS)
+    if unknown:
+        raise ToolError(f"no such part of the tests: {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
+    say(ready.description)
+    environment = setup.child_environment(ready)
+    rows = []
+    for part in wanted or PARTS:
+        for name, command in _commands(ready, part):
+            say(f"tests: {name}")
+            begun = time.monotonic()
+            status = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+            outcome = {0: "passed", NO_TESTS: "none"}.get(status, "FAILED")
+            rows.append((name, outcome, time.monotonic() - begun))
+    for name, outcome, seconds in rows:
+        say(f"{name:24} {outcome:8} {seconds:7.1f} s")
+    say(f"{'all':24} {'':8} {sum(seconds for _, _, seconds in rows):7.1f} s")
+    return int(any(outcome == "FAILED" for _, outcome, _ in rows))
+
+
+def _commands(ready: setup.Ready, part: str) -> list[tuple[str, list[str | Path]]]:
+    slowest = ["--durations=15", "--durations-min=1"]
+    if part != "examples":
+        python = VENV / "bin" / "python"
+        return [(part, [python, "-m", "pytest", *slowest, Path("tests") / part])]
+    return [_of_example(ready, tests) for tests in sorted(CHECKOUT.glob("examples/*/tests"))]
+
+
+def _of_example(ready: setup.Ready, tests: Path) -> tuple[str, list[str | Path]]:
+    """An example's own tests, in an environment of what the example asks for: it is a project of its own."""
+    app = tests.parent
+    # The options of the whole project's pytest are not the example's.
+    pytest: list[str | Path] = ["python", "-m", "pytest", "--rootdir", app, "-c", "/dev/null", "-p", "no:cacheprovider"]
+    environment: list[str | Path] = [ready.uv, "run", "--quiet", "--no-project", "--directory", app, "--with", "pytest"]
+    for requirements in sorted(app.glob("requirements*.txt")):
+        environment += ["--with-requirements", requirements]
+    return f"examples/{app.name}", [*environment, *pytest, "tests"]
