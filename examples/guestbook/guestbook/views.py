@@ -63,6 +63,4 @@ def render_book(form: EntryForm) -> str:
     if before is not None and not 0 < before < 2**31:
         abort(404)
     entries, more = models.latest(current_app.config["ENTRIES_PER_PAGE"], before)
-    return render_template(
-        "book.html", form=form, entries=entries, more=more, before=before, total=models.count()
-    )
+    return render_template("book.html", form=form, entries=entries, more=more, before=before, total=models.count())

@@ -111,9 +111,7 @@ def test_older_entries_are_on_further_pages(app: Flask, visitor: Visitor) -> Non
     assert "There are no older entries." in visitor.get("/?before=1").text
 
 
-@pytest.mark.parametrize(
-    "path", ["/?before=0", "/?before=-4", f"/?before={10**30}", "/nothing", "/language/xx"]
-)
+@pytest.mark.parametrize("path", ["/?before=0", "/?before=-4", f"/?before={10**30}", "/nothing", "/language/xx"])
 def test_an_address_that_is_none_is_not_found(visitor: Visitor, path: str) -> None:
     answer = visitor.get(path)
     assert answer.status_code == 404
