@@ -115,7 +115,7 @@ def execute(state: State, name: str, command: Sequence[str]) -> NoReturn:
         "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}",
     ]  # fmt: skip
     # setpriv: nsenter is only the parent of the command, which shall end with it
-    os.execvp("nsenter", ["nsenter", f"--target={leader}", "--all", "--wd=/", "--",  # noqa: S606
+    os.execvp("nsenter", ["nsenter", f"--target={leader}", "--all", "--",  # noqa: S606
                           "/usr/bin/env", "--ignore-environment", *environment,
                           "/usr/bin/setpriv", "--pdeathsig=KILL", "--", *command])  # fmt: skip
 
@@ -190,7 +190,7 @@ def _nspawn(record: Record, folder: Path, bridge: str) -> list[str]:
         f"--directory={folder / 'root'}", f"--machine={record.id}", f"--hostname={record.hostname}",
         # Root in the machine is nobody on the host: its capabilities count for its own namespaces only
         f"--private-users={UID_BASE}:{UID_COUNT}", "--private-users-ownership=off",
-        "--no-new-privileges=no",  # sudo works
+        "--rlimit=NOFILE=1024:524288",  # systemd's own default, whatever our caller has
         f"--network-bridge={bridge}",
         "--resolv-conf=off", f"--bind-ro={folder / 'resolv.conf'}:/etc/resolv.conf",
         "--timezone=off", "--link-journal=no", "--console=read-only",

@@ -18,7 +18,7 @@ FORMAT: Final = 1
 # What a Debian cloud image has, as far as a machine without hardware and kernel needs it
 _CLOUD: Final = (
     "ca-certificates", "cloud-init", "dbus", "debian-archive-keyring", "iproute2", "iputils-ping",
-    "less", "libpam-systemd", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "vim-tiny",
+    "less", "libpam-systemd", "locales", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "vim-tiny",
 )  # fmt: skip
 
 # What bootstrap installs anyway: here already, so that a machine is ready in seconds
@@ -26,13 +26,16 @@ _STOCK: Final = (
     "git", "logrotate", "nginx", "python3-venv", "supervisor", "ufw", "unattended-upgrades",
 )  # fmt: skip
 
-# Debian 12 has the resolver and the network daemon in one package, as Debian 13 has
 _FILES: Final = {
     "/etc/cloud/cloud.cfg.d/90-slipway-local.cfg": (
-        "# The address is set before the first boot; no other source of data is asked for\n"
+        "# The address is set before the first boot, the package sources are the host's, no other source of data is asked\n"
         "network: {config: disabled}\n"
+        "apt: {preserve_sources_list: true}\n"
+        "locale: C.UTF-8\n"
         "datasource_list: [NoCloud]\n"
     ),
+    # What Debian's own setting says; its upper limit is no group of a machine
+    "/etc/sysctl.d/60-slipway-local.conf": "net.ipv4.ping_group_range = 0 65534\n",
 }
 
 
