@@ -54,6 +54,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
                 debian=options.debian,
                 memory_mib=options.memory,
                 hostname=options.hostname,
+                labels=dict(options.label),
             )
         case "start":
             return machine.start(state, options.name)
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--debian", type=int, choices=list(CODENAMES), default=DEFAULT_DEBIAN)
     create.add_argument("--memory", type=int, metavar="MIB", help="limit of its memory in MiB (default: none)")
     create.add_argument("--hostname", default="", help="its host name (default: NAME)")
+    create.add_argument(
+        "--label", type=_label, action="append", default=[], metavar="KEY=VALUE", help="kept with the machine"
+    )
     command("start", "start a machine")
     stop = command("stop", "power a machine off; its data stays")
     stop.add_argument("--now", action="store_true", help="cut the power instead of shutting down")
@@ -116,3 +120,10 @@ def _parser() -> argparse.ArgumentParser:
     choice.add_argument("--remove", action="store_true", help="remove it")
     command("clean", "remove all machines, images, the network and the state folder", named=False)
     return parser
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value

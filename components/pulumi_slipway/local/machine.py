@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -17,7 +17,7 @@ from pulumi_slipway.local import guest, hostconfig, image, network, supervision
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held, is_held
 from pulumi_slipway.local.process import run, say, succeeds
-from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, remove_tree
+from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, read_json, remove_tree, write_json
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 START_TIMEOUT: Final = 120.0  # seconds from power-on until something listens on port 22
@@ -25,11 +25,19 @@ STOP_TIMEOUT: Final = 30.0  # seconds for a clean power-off, then the power is c
 
 
 def create(
-    state: State, name: str, *, user_data: str, debian: int, memory_mib: int | None = None, hostname: str = ""
+    state: State,
+    name: str,
+    *,
+    user_data: str,
+    debian: int,
+    memory_mib: int | None = None,
+    hostname: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Have a running machine `name` and describe it.
 
-    A machine of that name that exists is started if it is stopped; the other arguments are for a new one.
+    A machine of that name that exists is started if it is stopped; the other arguments are for a new one, except
+    `labels`, which are kept once the machine runs, for whoever asks for its status later.
     Raises `LocalError` for a bad name and when the machine does not come up.
     """
     for label, text in (("machine", name), ("host", hostname or name)):
@@ -39,7 +47,10 @@ def create(
     with _locked(state, name, "creating"):
         if state.record(name) is None:
             _make(state, name, user_data, debian, memory_mib, hostname or name)
-        return _start(state, name)
+        described = _start(state, name)
+        if labels:
+            write_json(state.folder(name) / "labels.json", dict(labels))
+        return described
 
 
 def start(state: State, name: str) -> dict[str, Any]:
@@ -88,12 +99,13 @@ def status(state: State, name: str) -> dict[str, Any]:
     """What is known of a machine, without changing or waiting for anything."""
     record = state.record(name)
     if record is None:
-        return {"exists": False, "running": False, "boots": 0, "name": name}
+        return {"exists": False, "running": False, "boots": 0, "labels": {}, "name": name}
     folder = state.folder(name)
     return {
         "exists": True,
         "running": is_held(folder / "keeper"),
         "boots": _boots(folder),
+        "labels": read_json(folder / "labels.json") or {},
         "id": record.id,
         "name": name,
         "address": record.address,

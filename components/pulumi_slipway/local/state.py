@@ -3,7 +3,7 @@
 ```
 <state>/network.json                 subnet and bridge, while there is a machine
 <state>/images/<key>/rootfs          one read-only image a recipe
-<state>/machines/<name>/             machine.json, upper and work (the machine's own data), console.log, boots
+<state>/machines/<name>/             machine.json, labels.json, upper and work (its own data), console.log, boots
 <state>/locks/                       lock files; they are never removed while anything else is there
 ```
 """
