@@ -2,9 +2,9 @@
 
     python -m bench.release_under_load [--rate 200] [--seconds 16] [--keep]
 
-Launches a copy of the guestbook on a local machine of its own, then puts it under load four times: with a new connection
-for each request and with kept ones, each without a release and with one, whose ``pulumi up`` begins two seconds
-after the load and carries a changed template. Prints what clients saw.
+Launches a copy of the guestbook on a local machine of its own, then puts it under load four times: with a new
+connection for each request and with kept ones, each without a release and with one, whose ``pulumi up`` begins two
+seconds after the load and carries a changed template. Prints what clients saw.
 """
 
 from __future__ import annotations
