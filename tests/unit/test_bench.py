@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench import noop
 from bench.project import changes, table
 from bench.release_under_load import HEADING, Run, row
