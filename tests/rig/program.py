@@ -33,8 +33,9 @@ def watch_parent() -> None:
 
 def relevant_traceback(error: BaseException, program: str) -> str:
     """The traceback from the program's first own frame on; whole when there is none."""
+    own = (program, os.path.join(program, "__main__.py"))
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if frame.filename.startswith(program)), 0)
+    first = next((i for i, frame in enumerate(frames) if frame.filename in own), 0)
     return "".join(traceback.format_exception(error, limit=first - len(frames)))
 
 
