@@ -1,0 +1,119 @@
+"""The releases on this server: what each consists of, which were good, and which of them may go."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import files
+from .errors import AgentError
+from .paths import AppPaths
+
+_INCOMING = "/home"
+"""Uploaded archives lie under it; nothing else is ever removed there."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One release on the disk."""
+
+    id: str
+    staged: float
+    """Unix time."""
+    good: float | None
+    """When it last went live; None: never."""
+    bad: bool
+    """It was rolled back from."""
+    record: dict[str, Any]
+
+
+def read(app: AppPaths, release: str) -> dict[str, Any]:
+    """What a staged release consists of."""
+    record = files.read_json(app.release(release) / "release.json")
+    if record is None:
+        raise AgentError(f"release {release} is not on this server")
+    return record
+
+
+def all_of(app: AppPaths) -> list[Entry]:
+    """Every staged release, the one that went live last first."""
+    found = []
+    for place in app.releases.iterdir() if app.releases.is_dir() else ():
+        record = files.read_json(place / "release.json")
+        if record is None:
+            continue
+        good = files.read_json(place / "good.json")
+        found.append(
+            Entry(
+                place.name,
+                float(record.get("staged", 0)),
+                None if good is None else float(good["at"]),
+                (place / "bad").exists(),
+                record,
+            )
+        )
+    return sorted(found, key=lambda entry: (entry.good or 0.0, entry.staged), reverse=True)
+
+
+def mark_good(app: AppPaths, release: str) -> None:
+    """It served: it may be rolled back to."""
+    files.write_json(app.release(release) / "good.json", {"at": time.time()})
+    (app.release(release) / "bad").unlink(missing_ok=True)
+
+
+def mark_bad(app: AppPaths, release: str) -> None:
+    """It was rolled back from: a later rollback must not choose it."""
+    (app.release(release) / "bad").touch()
+
+
+def previous_good(app: AppPaths, live: str) -> str | None:
+    """The release that a rollback from `live` goes to."""
+    for entry in all_of(app):
+        if entry.id != live and entry.good is not None and not entry.bad:
+            return entry.id
+    return None
+
+
+def prune(app: AppPaths, live: str, keep: int) -> list[str]:
+    """Remove all but `keep` releases that served (the live one among them), and what only the others used.
+
+    The release before the live one stays whatever `keep` says. One that never served is of no use once another
+    went live.
+    """
+    entries = all_of(app)
+    kept = {live}
+    before = previous_good(app, live)
+    if before is not None:
+        kept.add(before)
+    for entry in entries:
+        if entry.good is not None and len(kept) < max(1, keep):
+            kept.add(entry.id)
+    removed = [entry for entry in entries if entry.id not in kept]
+    for entry in removed:
+        files.discard(app.release(entry.id), app.work)
+    staying = [entry.record for entry in entries if entry.id in kept]
+    archives = {f"{record['archive']}.tar.gz" for record in staying}
+    _remove_all_but(app.archives, archives, app.work)
+    _remove_all_but(app.venvs, {record["venv"] for record in staying}, app.work)
+    _remove_all_but(app.envs, {record["env"] for record in staying}, app.work)
+    for entry in removed:
+        if entry.record["archive"] not in {record["archive"] for record in staying}:
+            _forget_upload(entry.record.get("incoming"))
+    return [entry.id for entry in removed]
+
+
+def _remove_all_but(folder: Path, names: set[str], bin_folder: Path) -> None:
+    for entry in list(folder.iterdir()):
+        if entry.name not in names:
+            files.discard(entry, bin_folder)
+
+
+def _forget_upload(incoming: object) -> None:
+    """Remove an uploaded archive that no release came from any more. The folder is not root's own."""
+    if not isinstance(incoming, str) or not incoming.endswith(".tar.gz"):
+        return
+    path = Path(incoming)
+    if path.parent.resolve().is_relative_to(_INCOMING) and path.is_file() and not path.is_symlink():
+        path.unlink(missing_ok=True)

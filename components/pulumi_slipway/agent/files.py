@@ -1,0 +1,191 @@
+"""Files that are either old or new, never in between; and trees that root takes over from somebody else."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import AgentError
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644, group: int = 0) -> None:
+    """Replace `path` by `data` in one rename; after this returned, the new content survives a power cut."""
+    temporary = _beside(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchown(file.fileno(), os.geteuid(), group if os.geteuid() == 0 else -1)
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, document: object, mode: int = 0o644, group: int = 0) -> None:
+    data = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+    write_atomic(path, data.encode(), mode, group)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file that the agent wrote; None when there is none."""
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise AgentError(f"{path} is damaged ({error}): move it away, or restore it, and try again") from error
+    if not isinstance(document, dict):
+        raise AgentError(f"{path} is damaged (no object): move it away, or restore it, and try again")
+    return document
+
+
+def replace_link(path: Path, target: Path | str) -> None:
+    """Let the symbolic link `path` point at `target`, in one rename."""
+    if path.is_symlink() and os.readlink(path) == str(target):  # noqa: PTH115 (the text itself, not a path)
+        return
+    temporary = _beside(path)
+    temporary.symlink_to(target)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole tree, whatever is there; what is absent is fine."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=False)
+
+
+def discard(path: Path, bin_folder: Path) -> None:
+    """Remove a tree that others look at: away in one rename, then piece by piece."""
+    if not path.exists() and not path.is_symlink():
+        return
+    gone = bin_folder / f"discarded-{uuid.uuid4().hex}"
+    path.rename(gone)
+    remove(gone)
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Have everything on the file system of `path` on the disk: many files at once, before they are relied on."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None or syncfs(descriptor) != 0:
+            os.sync()
+    finally:
+        os.close(descriptor)
+
+
+def folder(path: Path, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Path:
+    """A folder with exactly this mode and owner, whether it was there or not."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    state = path.lstat()
+    if not stat.S_ISDIR(state.st_mode):
+        raise AgentError(f"{path} is in the way: a folder is wanted there")
+    if os.geteuid() == 0 and (state.st_uid, state.st_gid) != (uid, gid):
+        os.lchown(path, uid, gid)
+    if stat.S_IMODE(path.lstat().st_mode) != mode:
+        path.chmod(mode)
+    return path
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def take_tree(path: Path, former: int, gid: int = 0) -> None:
+    """Make a tree root's own for good: what the user `former` built becomes unchangeable for that user.
+
+    Files get 0644 (0755 if they may be run), folders 0755; set-uid bits go. Anything in it that did not belong to
+    `former` (a hard link to somebody else's file) or that is no file, folder or link is refused.
+    """
+    for entry, state in _walk(path):
+        kind = stat.S_IFMT(state.st_mode)
+        if state.st_uid not in (former, os.geteuid()):
+            raise AgentError(f"{entry} belongs to another user (uid {state.st_uid}): not taken into a release")
+        if kind == stat.S_IFREG and state.st_nlink > 1 and state.st_uid != former:
+            raise AgentError(f"{entry} is a hard link to a file of root's: not taken into a release")
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            raise AgentError(f"{entry} is neither a file, a folder nor a link: not taken into a release")
+        os.lchown(entry, os.geteuid(), gid)
+        if kind != stat.S_IFLNK:
+            runnable = kind == stat.S_IFDIR or state.st_mode & 0o111
+            entry.chmod(0o755 if runnable else 0o644)
+
+
+def give_tree(path: Path, uid: int, gid: int) -> None:
+    """Hand a tree to a user."""
+    for entry, _ in _walk(path):
+        os.lchown(entry, uid, gid)
+
+
+def link_tree(source: Path, target: Path) -> int:
+    """A copy of a tree that shares its files (root's own, never changed): quick, and costs no space."""
+    count = 0
+    target.mkdir(mode=0o755)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            place = target / entry.name
+            if entry.is_symlink():
+                place.symlink_to(os.readlink(entry.path))  # noqa: PTH115
+            elif entry.is_dir(follow_symlinks=False):
+                count += link_tree(Path(entry.path), place)
+            else:
+                os.link(entry.path, place, follow_symlinks=False)
+                count += 1
+    shutil.copystat(source, target, follow_symlinks=False)
+    return count
+
+
+def last_lines(path: Path, offset: int = 0, lines: int = 30, limit: int = 6000) -> list[str]:
+    """The last lines of a log from `offset` on (from its start, if it was rotated since)."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < offset:
+                offset = 0
+            file.seek(max(offset, size - limit))
+            data = file.read()
+    except OSError:
+        return []
+    return [line.rstrip() for line in data.decode(errors="replace").splitlines() if line.strip()][-lines:]
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.new")
+
+
+def _walk(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every entry of a tree, itself first; links are not followed."""
+    state = path.lstat()
+    yield path, state
+    if stat.S_ISDIR(state.st_mode):
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            yield from _walk(path / name)

@@ -1,0 +1,86 @@
+"""The journal: one line of JSON for each action that changed something, or failed to. No values of variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import files, paths
+from .errors import AgentError
+from .progress import clean
+
+Entry = dict[str, Any]
+
+_BLOCK = 64 * 1024
+
+
+def machine_journal() -> Path:
+    files.folder(paths.state(), 0o755)
+    return paths.state() / "journal.jsonl"
+
+
+@contextmanager
+def recorded(path: Path, action: str, **details: object) -> Iterator[Entry]:
+    """Write one line about the block to the journal at `path`, also when it fails.
+
+    The block may add to the entry; `entry["skip"] = True` keeps an action that found nothing to do out of it.
+    """
+    began = time.monotonic()
+    entry: Entry = {"at": _now(), "action": action, **{k: v for k, v in details.items() if v is not None}}
+    try:
+        yield entry
+    except BaseException as error:
+        reason = error.message if isinstance(error, AgentError) else f"{type(error).__name__}: {error}"
+        _append(path, {**entry, "ok": False, "error": clean(reason)[:500], "seconds": _since(began)})
+        raise
+    if not entry.pop("skip", False):
+        _append(path, {**entry, "ok": True, "seconds": _since(began)})
+
+
+def read(path: Path, lines: int) -> list[Entry]:
+    """The last entries, oldest first. Half a line (of a power cut) is left out."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - max(_BLOCK, lines * 1024)))
+            data = file.read()
+    except FileNotFoundError:
+        return []
+    entries: list[Entry] = []
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries[-lines:]
+
+
+def _append(path: Path, entry: Entry) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except FileNotFoundError:  # the app was just removed, with its journal
+        return
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        line = json.dumps(entry, ensure_ascii=False)
+        os.write(descriptor, (("\n" if torn else "") + line + "\n").encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)

@@ -1,0 +1,116 @@
+"""`agent COMMAND`: one JSON document in, progress for people on stderr, one JSON line out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import AgentError
+from .progress import clean, say
+
+Answer = dict[str, Any]
+
+_REQUEST_LIMIT = 64 * 1024 * 1024
+# An answer is one line under 8 KB, also when each character of the error becomes an escape of six.
+_ERROR_LIMIT = 1200
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where a command is written. A `detached` one changes things, and outlives its connection."""
+
+    module: str
+    function: str
+    detached: bool = True
+
+
+COMMANDS = {
+    "boot": Command("boot", "boot", detached=False),
+    "bootstrap": Command("bootstrap", "bootstrap", detached=False),
+    "claim": Command("claim", "claim"),
+    "host-keys": Command("host_keys", "host_keys"),
+    "journal": Command("status", "journal_lines", detached=False),
+    "observe": Command("observe", "observe", detached=False),
+    "release": Command("release", "release"),
+    "remove": Command("claim", "remove"),
+    "renew": Command("site", "renew"),
+    "rollback": Command("rollback", "rollback"),
+    "site": Command("site", "site"),
+    "status": Command("status", "status", detached=False),
+    "upgrade": Command("upgrade", "upgrade"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The agent's exit status: 0 done, 1 failed (stderr says why), 2 not understood."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["slot"]:  # run by supervisor as the app's user: its own, much smaller world
+        from .slot import run_slot
+
+        return run_slot(arguments[1:])
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        sys.stderr.write(f"usage: agent COMMAND < request.json\ncommands: {', '.join(COMMANDS)}\n")
+        return 2
+    answer = _answer(COMMANDS[arguments[0]])
+    try:
+        sys.stdout.write(json.dumps(answer, ensure_ascii=True) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        return 1
+    return 0 if answer["ok"] else 1
+
+
+def _answer(command: Command) -> Answer:
+    try:
+        request = _read_request()
+    except AgentError as error:
+        return _failed(error)
+    if not command.detached:
+        return _guarded(command, request)
+
+    from .detach import detached
+
+    try:
+        return detached(lambda: _guarded(command, request))
+    except AgentError as error:
+        return _failed(error)
+
+
+def _guarded(command: Command, request: dict[str, Any]) -> Answer:
+    """Run a command; whatever goes wrong becomes an answer, and its explanation the last thing on stderr."""
+    try:
+        module = importlib.import_module(f".{command.module}", __package__)
+        function: Callable[[dict[str, Any]], Answer] = getattr(module, command.function)
+        return {"ok": True, **function(request)}
+    except AgentError as error:
+        return _failed(error)
+    except Exception as error:  # a bug, or a broken server: say where
+        lines = traceback.format_exc().splitlines()[-12:]
+        return _failed(AgentError(f"the agent failed unexpectedly: {type(error).__name__}: {error}", lines))
+
+
+def _failed(error: AgentError) -> Answer:
+    text = str(error)
+    say(f"error: {text}")
+    return {"ok": False, "error": "\n".join(clean(line) for line in text.splitlines())[:_ERROR_LIMIT]}
+
+
+def _read_request() -> dict[str, Any]:
+    data = sys.stdin.buffer.read(_REQUEST_LIMIT + 1)
+    if len(data) > _REQUEST_LIMIT:
+        raise AgentError("the request is too large")
+    if not data.strip():
+        return {}
+    try:
+        request = json.loads(data)
+    except ValueError as error:
+        # not the exception's own text: it may quote the document, and that holds secrets
+        raise AgentError("the request on stdin is no JSON document") from error
+    if not isinstance(request, dict):
+        raise AgentError("the request on stdin is no JSON object")
+    return request

@@ -1,0 +1,68 @@
+"""What is on this server, for a program that is about to decide: quick, without a lock, and it changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import certificate, files, paths, request, slots
+from .errors import AgentError
+from .facts import agent_digest, facts
+from .paths import AppPaths
+from .request import Document
+
+
+def observe(document: Document) -> dict[str, Any]:
+    """Facts, and of each app in `apps`: the live release with its serial, and the site's files as they are."""
+    names = [request.check_app_name(name) for name in request.texts(document, "apps")]
+    return {
+        "agent": agent_digest(),
+        "facts": facts(),
+        "apps": {name: _app(AppPaths(name)) for name in names},
+    }
+
+
+def _app(app: AppPaths) -> dict[str, Any]:
+    if not app.claim.exists():
+        return {"claimed": False, "serial": 0, "live": None, "site": {"serial": 0, "digest": "", "files": {}}}
+    try:
+        live = slots.read_live(app)
+    except AgentError:
+        live = None
+    # A switch that was interrupted is no state to be content with: the next run finishes it.
+    settled = live is not None and slots.serving(app) == live.slot
+    return {
+        "claimed": True,
+        "serial": live.serial if live else 0,
+        "live": live.release if live and settled else None,
+        "slot": live.slot if live else None,
+        "site": _site(app),
+    }
+
+
+def _site(app: AppPaths) -> dict[str, Any]:
+    record = files.read_json(app.site_record) or {}
+    found = {name: _digest(paths.rooted(name)) for name in record.get("files", {})}
+    # Files the agent made itself are only told when they are not as it made them: then the site has to run again.
+    found |= {
+        name: digest
+        for name, wanted in record.get("snippets", {}).items()
+        if (digest := _digest(paths.rooted(name))) != wanted
+    }
+    if record and certificate.not_after(app.app) is None:
+        found["certificate"] = ""
+    if app.site_undo.exists():
+        found["interrupted"] = ""
+    return {
+        "serial": record.get("serial", 0),
+        "files": found,
+        "certificate_ends": certificate.not_after(app.app),
+    }
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; empty when it is missing, or has become something else."""
+    try:
+        return "" if path.is_symlink() else files.sha256_file(path)
+    except OSError:
+        return ""

@@ -1,0 +1,125 @@
+"""A release, from an uploaded archive to serving visitors: stage → migrate → start → switch → drain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from . import catalogue, claim, files, paths, progress, request, rollout, run, slots, users, variables
+from .errors import AgentError
+from .journal import recorded
+from .lock import app_lock, held
+from .paths import AppPaths
+from .progress import say
+from .request import Document
+from .rollout import Clock
+from .run import Deadline
+from .site import recover
+from .slot import app_environment
+from .slots import Live
+from .stage import Wanted, stage
+from .supervisor import Supervisor
+
+
+def release(document: Document) -> dict[str, Any]:
+    """Make a release live. One that is live already is only noted; a failure leaves what serves untouched."""
+    app = AppPaths(request.app_name(document))
+    serial = request.integer(document, "serial", 0)
+    message = request.mapping(document, "message", {})
+    progress.hide(request.variables(document, "environment").values())
+    wanted = Wanted.read(document)
+    with (
+        held(app_lock(app.app), f"release {wanted.id} of {app.app}"),
+        recorded(
+            app.journal, "release", release=wanted.id, serial=serial, who=message.get("who"), when=message.get("when")
+        ) as entry,
+    ):
+        claim.require(app, document)
+        recover(app)
+        supervisor = Supervisor()
+        clock = Clock()
+        live = slots.settle(app, supervisor)
+        entry["previous"] = live.release if live else None
+        if live is not None and live.release == wanted.id:
+            say(f"{wanted.id} is live already")
+            if live.serial != serial:
+                slots.write_live(app, Live(live.slot, live.release, serial, live.config))
+            return {**_answer(app, wanted.id, serial, live), "changed": False}
+        with clock.part("stage"):
+            record = stage(app, wanted)
+        with clock.part("migrate"):
+            _run_commands(app, wanted.id, record, wanted.release_timeout)
+        new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
+        entry.update(slot=new.slot, seconds_of=clock.parts)
+        try:
+            catalogue.prune(app, wanted.id, wanted.keep)
+        except OSError as error:  # the release stands; the next one tries again
+            say(f"warning: old releases could not be removed: {error}")
+        return {**_answer(app, wanted.id, serial, live), "changed": True, "slot": new.slot, "seconds": clock.parts}
+
+
+def _answer(app: AppPaths, release: str, serial: int, before: Live | None) -> dict[str, Any]:
+    return {"app": app.app, "release": release, "serial": serial, "previous": before.release if before else None}
+
+
+def _run_commands(app: AppPaths, release: str, record: dict[str, Any], timeout: float) -> None:
+    """The release commands, such as migrations: as the app, in the new release, once."""
+    mark = app.release(release) / "migrated"
+    if mark.exists() or not record["commands"]:
+        return
+    deadline = Deadline(timeout, "timeouts.release")
+    note = _note(app)
+    _wait_for_predecessor(note, deadline)
+    user = users.require(app.app)
+    environment = app_environment(app, release, app.venvs / record["venv"], variables.load(app, record["env"]))
+
+    def remember(group: int) -> None:
+        note.write_text(str(group))
+
+    try:
+        for command in record["commands"]:
+            say(f"release: {command}")
+            run.step(
+                command,
+                user,
+                app.release(release) / "code",
+                environment,
+                deadline,
+                f"the release command `{command}`",
+                on_start=remember,
+            )
+    finally:
+        note.unlink(missing_ok=True)
+    files.write_json(mark, {"at": time.time()})
+
+
+def _wait_for_predecessor(note: Path, deadline: Deadline) -> None:
+    """A migration whose agent was killed may still run: two at once would do harm, and so would killing it."""
+    try:
+        group = int(note.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    told = False
+    while _lives(group):
+        if deadline.left <= 0:
+            raise AgentError(f"a release command of an interrupted run (process group {group}) still runs")
+        if not told:
+            say(f"waiting for a release command of an interrupted run (process group {group})")
+            told = True
+        time.sleep(0.1)
+    note.unlink(missing_ok=True)
+
+
+def _lives(group: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
+
+
+def _note(app: AppPaths) -> Path:
+    """Where the process group of a running release command is noted; gone after a reboot, like the process."""
+    return files.folder(paths.volatile() / "steps", 0o700) / app.app

@@ -1,0 +1,45 @@
+"""Back to an earlier release: its code, environment, variables and processes. The database stays as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import catalogue, claim, request, rollout, slots
+from .errors import AgentError
+from .journal import recorded
+from .lock import app_lock, held
+from .paths import AppPaths
+from .progress import say
+from .request import Document
+from .rollout import Clock
+from .site import recover
+from .supervisor import Supervisor
+
+
+def rollback(document: Document) -> dict[str, Any]:
+    """Make `release`, or else the release before the live one, live again. The one that is left counts as bad."""
+    app = AppPaths(request.app_name(document))
+    asked = request.release_id(document) if document.get("release") is not None else None
+    with (
+        held(app_lock(app.app), f"rollback of {app.app}"),
+        recorded(app.journal, "rollback") as entry,
+    ):
+        claim.require(app, document)
+        recover(app)
+        supervisor = Supervisor()
+        clock = Clock()
+        live = slots.settle(app, supervisor)
+        if live is None:
+            raise AgentError(f"{app.app} has no live release to go back from")
+        target = asked or catalogue.previous_good(app, live.release)
+        if target is None:
+            raise AgentError(f"there is no earlier good release of {app.app} on this server")
+        entry.update(release=target, previous=live.release)
+        if target == live.release:
+            say(f"{target} is live already")
+            entry["skip"] = True
+        else:
+            say(f"going back from {live.release} to {target}; the database is left as it is")
+            rollout.roll_out(app, supervisor, live, target, live.serial, clock)
+            catalogue.mark_bad(app, live.release)
+        return {"app": app.app, "release": target, "previous": live.release, "seconds": clock.parts}

@@ -1,0 +1,133 @@
+"""From a staged release to a serving one: start it beside the live one, ask it, switch, let the old one finish."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import catalogue, files, health, paths, slots
+from .errors import AgentError
+from .paths import AppPaths
+from .progress import say
+from .slots import Live
+from .supervisor import Supervisor
+
+DRAIN = 30.0
+"""Seconds that the old processes get to finish their requests by default."""
+
+
+@dataclass
+class Clock:
+    """How long each part of a command took, in seconds."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.parts[name] = round(self.parts.get(name, 0.0) + time.monotonic() - began, 3)
+
+
+def process_config(app: AppPaths) -> str:
+    """A digest of all that the processes of a slot are started with, besides their release."""
+    digest = hashlib.sha256()
+    for name in (f"/etc/supervisor/conf.d/{app.app}.conf", f"/etc/slipway/apps/{app.app}/gunicorn.conf.py"):
+        path = paths.rooted(name)
+        digest.update(path.read_bytes() if path.is_file() else b"")
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def roll_out(app: AppPaths, supervisor: Supervisor, live: Live | None, release: str, serial: int, clock: Clock) -> Live:
+    """Bring `release` up in the idle slot and make it what serves.
+
+    Raises `AgentError` with the app's last lines when it does not become healthy; then its slot is stopped and empty
+    again, and what serves was not touched.
+    """
+    record = catalogue.read(app, release)
+    slot = slots.idle_slot(live)
+    drain = float(record.get("drain", DRAIN))
+    with clock.part("start"):
+        _bring_up(app, supervisor, slot, release, record)
+    new = Live(slot, release, serial, process_config(app))
+    with clock.part("switch"):
+        slots.switch(app, new)
+        catalogue.mark_good(app, release)
+    say(f"{release} is live (slot {slot})")
+    if live is not None:
+        with clock.part("drain"):
+            _retire(app, supervisor, live, drain)
+    return new
+
+
+def renew_processes(app: AppPaths, supervisor: Supervisor) -> bool:
+    """Restart the live release under a changed configuration of its processes: in the other slot, without a gap."""
+    live = slots.read_live(app)
+    if live is None or live.config == process_config(app):
+        return False
+    say("the processes' configuration changed: the live release is started anew beside itself")
+    live = slots.settle(app, supervisor)
+    if live is None:
+        return False
+    roll_out(app, supervisor, live, live.release, live.serial, Clock())
+    return True
+
+
+def refresh_programs(app: AppPaths, supervisor: Supervisor, which: Iterable[str], within: float) -> None:
+    """Have supervisor take up the configuration of these slots' programs, which stops them if it changed."""
+    added, changed, removed = supervisor.reread()
+    for slot in which:
+        name = app.program(slot)
+        if name in changed | removed:
+            supervisor.drop([name], within)
+        if name in changed | added:
+            supervisor.add([name])
+
+
+def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, record: dict[str, Any]) -> None:
+    rule = health.Rule.read(record["health"])
+    name = app.program(slot)
+    slots.stop(app, slot, supervisor, DRAIN)
+    refresh_programs(app, supervisor, [slot], DRAIN + slots.STOP_MARGIN)
+    slots.stop(app, slot, supervisor, DRAIN)  # a program that was just added starts by itself
+    slots.fill(app, slot, release, record)
+    log = app.log(slot)
+    offset = log.stat().st_size if log.is_file() else 0
+    try:
+        slots.start(app, slot, supervisor)
+        began = time.monotonic()
+        process = supervisor.process(name)
+        first = process.pid if process else 0
+
+        def gone() -> str | None:
+            process = supervisor.process(name)
+            if process is None or process.state not in ("STARTING", "RUNNING"):
+                return "ended"
+            return "ended (and was started again)" if first and process.pid != first else None
+
+        health.wait(app.socket(slot), rule, gone)
+        say(f"healthy after {time.monotonic() - began:.2f} s: GET {rule.path} gives {rule.status}")
+    except BaseException as error:
+        lines = files.last_lines(log, offset)
+        slots.stop(app, slot, supervisor, DRAIN)
+        slots.clear(app, slot)
+        if isinstance(error, AgentError):
+            raise AgentError(f"{release} did not start: {error.message}", [*error.tail, *lines]) from error
+        raise
+
+
+def _retire(app: AppPaths, supervisor: Supervisor, old: Live, drain: float) -> None:
+    """Stop the slot that served before. Its failure to stop is told, but the release stands: it was decided."""
+    time.sleep(slots.GRACE)
+    try:
+        slots.stop(app, old.slot, supervisor, drain)
+        refresh_programs(app, supervisor, [old.slot], drain + slots.STOP_MARGIN)
+    except AgentError as error:
+        say(f"warning: the old slot {old.slot} is not stopped yet, the next release will see to it: {error}")

@@ -1,0 +1,180 @@
+"""The two slots of an app, and which of them is live.
+
+`live.json` is the one truth: replacing it is the moment of a release. The links that nginx and people follow, the
+start flags and what supervisor runs are derived from it, and `settle` brings them in line again after anything:
+a reboot, a power cut, an agent killed between two steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import files, users
+from .errors import AgentError
+from .paths import SLOTS, AppPaths, other_slot
+from .progress import say
+from .supervisor import Supervisor
+
+GRACE = 0.5
+"""Seconds between the switch and the old slot's order to stop: connections that nginx made just before the switch
+are taken from the old socket's queue in that time."""
+
+STOP_MARGIN = 20.0
+"""Seconds that supervisor may need to see the end of a program, on top of the program's own time."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What serves: a slot, the release in it, and the serial of the request that put it there."""
+
+    slot: str
+    release: str
+    serial: int
+    config: str
+    """Digest of the configuration of its processes when they were started."""
+
+
+def read_live(app: AppPaths) -> Live | None:
+    """What is live according to the record; None before the first release."""
+    record = files.read_json(app.live_record)
+    if record is None:
+        return None
+    if record.get("slot") not in SLOTS:
+        raise AgentError(f"{app.live_record} is damaged (slot {record.get('slot')!r})")
+    return Live(str(record["slot"]), str(record["release"]), int(record["serial"]), str(record.get("config", "")))
+
+
+def write_live(app: AppPaths, live: Live) -> None:
+    record = {"slot": live.slot, "release": live.release, "serial": live.serial, "config": live.config}
+    files.write_json(app.live_record, record)
+
+
+def serving(app: AppPaths) -> str | None:
+    """The slot that nginx uses at this moment."""
+    try:
+        slot = os.readlink(app.run_live)  # noqa: PTH115 (its text)
+    except OSError:
+        return None
+    return slot if slot in SLOTS else None
+
+
+def prepare_run(app: AppPaths) -> None:
+    """The folders under /run: root's own, but for those of the sockets, which nginx may enter and nobody else."""
+    user = users.require(app.app)
+    web = users.require("www-data")
+    files.folder(app.run.parent, 0o755)
+    files.folder(app.run, 0o755)
+    for slot in SLOTS:
+        files.folder(app.run_slot(slot), 0o755)
+        files.folder(app.sockets(slot), 0o2750, user.uid, web.gid)
+
+
+def fill(app: AppPaths, slot: str, release: str, record: dict[str, Any]) -> None:
+    """Let a stopped slot be `release`: its code, environment, variables and static files."""
+    place = files.folder(app.slots / slot)
+    files.replace_link(place / "code", app.release(release) / "code")
+    files.replace_link(place / "venv", app.venvs / record["venv"])
+    files.replace_link(place / "env", app.envs / record["env"])
+    files.replace_link(place / "release.json", app.release(release) / "release.json")
+    link_static(app, slot)
+    app.socket(slot).unlink(missing_ok=True)
+
+
+def link_static(app: AppPaths, slot: str) -> None:
+    """The slot's static files, for nginx. Under /run, so it is made again at boot."""
+    place = app.run_slot(slot) / "static"
+    static = (app.slots / slot / "code").resolve().parent / "static"
+    if static.is_dir():
+        files.replace_link(place, static)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def clear(app: AppPaths, slot: str) -> None:
+    """Let a stopped slot be nothing."""
+    (app.run_slot(slot) / "static").unlink(missing_ok=True)
+    for name in ("code", "venv", "env", "release.json"):
+        (app.slots / slot / name).unlink(missing_ok=True)
+
+
+def start(app: AppPaths, slot: str, supervisor: Supervisor) -> None:
+    app.start_flag(slot).touch(mode=0o644)
+    supervisor.start(app.program(slot))
+
+
+def ask_to_stop(app: AppPaths, slot: str, supervisor: Supervisor) -> None:
+    """The flag goes first: a supervisor that restarts just now must not bring the slot back."""
+    app.start_flag(slot).unlink(missing_ok=True)
+    supervisor.ask_to_stop(app.program(slot))
+
+
+def stop(app: AppPaths, slot: str, supervisor: Supervisor, within: float) -> None:
+    ask_to_stop(app, slot, supervisor)
+    supervisor.wait_stopped(app.program(slot), within + STOP_MARGIN)
+
+
+def switch(app: AppPaths, live: Live) -> None:
+    """Make `live` what serves. Before the first rename nothing has changed, after it everything is decided."""
+    # made beforehand, so that nothing but a rename is left to be done after the decision
+    link = app.run / f".live.{live.slot}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(live.slot)
+    write_live(app, live)
+    link.replace(app.run_live)
+    files.replace_link(app.live_link, Path("slots") / live.slot)
+
+
+def rebuild(app: AppPaths) -> Live | None:
+    """Everything under /run that follows from the record. It needs no supervisor and starts nothing."""
+    prepare_run(app)
+    live = read_live(app)
+    for slot in SLOTS:
+        if (app.slots / slot / "code").is_symlink():
+            link_static(app, slot)
+    if live is not None:
+        app.start_flag(live.slot).touch(mode=0o644)
+        files.replace_link(app.run_live, live.slot)
+        files.replace_link(app.live_link, Path("slots") / live.slot)
+    return live
+
+
+def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live | None:
+    """Bring all in line with the record: finish an interrupted switch, stop what an interrupted start left over.
+
+    Returns what is live. The caller holds the app's lock.
+    """
+    before = serving(app)
+    live = rebuild(app)
+    if live is None:
+        app.run_live.unlink(missing_ok=True)
+        idle = list(SLOTS)
+    else:
+        idle = [other_slot(live.slot)]
+        process = supervisor.process(app.program(live.slot))
+        if process is not None and not process.alive:
+            say(f"the live slot {live.slot} was not running: starting it")
+            supervisor.start(app.program(live.slot))
+        if before is not None and before != live.slot:
+            say(f"finished an interrupted switch to {live.release}")
+            time.sleep(GRACE)
+    for slot in idle:
+        process = supervisor.process(app.program(slot))
+        if process is not None and process.alive:
+            if app.start_flag(slot).exists():
+                say(f"stopping the slot {slot}, which is not live")
+            stop(app, slot, supervisor, drain)
+        app.start_flag(slot).unlink(missing_ok=True)
+        clear(app, slot)
+    with contextlib.suppress(OSError):
+        for leftover in app.run.glob(".live.*"):
+            leftover.unlink()
+    return live
+
+
+def idle_slot(live: Live | None) -> str:
+    return SLOTS[0] if live is None else other_slot(live.slot)

@@ -1,0 +1,227 @@
+"""Making a release, where nobody sees it: source, environment, build steps, static files, variables.
+
+A release appears under its name in one rename, when all of it is on the disk. What an interrupted run left over lies
+in the folders `work` and `build`, which the next run empties.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import archive, catalogue, environment, files, health, request, run, users, variables
+from .errors import AgentError
+from .paths import AppPaths
+from .progress import say
+from .request import Document
+from .run import Deadline
+
+_KINDS = ("wsgi", "asgi", "command")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A release as it was asked for."""
+
+    id: str
+    upload: Path
+    archive: str
+    variables: Mapping[str, str]
+    build_variables: Mapping[str, str]
+    build: tuple[str, ...]
+    commands: tuple[str, ...]
+    """Run once before the release gets visitors."""
+    web: Mapping[str, str | None]
+    static: str | None
+    """Folder of the static files, in the source."""
+    health: health.Rule
+    drain: float
+    keep: int
+    stage_timeout: float
+    release_timeout: float
+
+    @classmethod
+    def read(cls, document: Document) -> Wanted:
+        upload = request.mapping(document, "archive")
+        commands = request.mapping(document, "commands", {})
+        timeouts = request.mapping(document, "timeouts", {})
+        static = document.get("static")
+        return cls(
+            id=request.release_id(document),
+            upload=Path(request.text(upload, "path")),
+            archive=request.sha256(upload),
+            variables=request.variables(document, "environment"),
+            build_variables=request.variables(document, "build_environment"),
+            build=tuple(request.texts(commands, "build")),
+            commands=tuple(request.texts(commands, "release")),
+            web=_web(request.mapping(document, "web")),
+            static=None if static is None else _folder(request.text(static, "folder")),
+            health=health.Rule.read(request.mapping(document, "health", {})),
+            drain=request.number(document, "drain", 30),
+            keep=request.integer(document, "keep", 5),
+            stage_timeout=request.number(timeouts, "stage", 900),
+            release_timeout=request.number(timeouts, "release", 600),
+        )
+
+    def record(self, env: str) -> dict[str, Any]:
+        """What is remembered of it; no value of a variable."""
+        return {
+            "release": self.id,
+            "archive": self.archive,
+            "incoming": str(self.upload),
+            "env": env,
+            "variables": sorted(self.variables),
+            "build": list(self.build),
+            "build_variables": variables.fingerprint(self.build_variables),
+            "commands": list(self.commands),
+            "web": dict(self.web),
+            "static": self.static,
+            "health": self.health.document(),
+            "drain": self.drain,
+        }
+
+    @property
+    def with_gunicorn(self) -> bool:
+        return self.web["kind"] != "command"
+
+
+def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
+    """Have the release on the disk, whole; its record."""
+    builder = users.require(users.build_name(app.app))
+    _clean_up(app, builder)
+    record = wanted.record(variables.store(app, wanted.variables))
+    before = files.read_json(app.release(wanted.id) / "release.json")
+    if before is not None:
+        if _same(before, record) and environment.is_complete(app.venvs / before["venv"]):
+            say(f"{wanted.id} is staged already")
+            return before
+        files.discard(app.release(wanted.id), app.work)
+    deadline = Deadline(wanted.stage_timeout, "timeouts.stage")
+    place = app.work / wanted.id
+    place.mkdir(mode=0o755)
+    model = _model(app, record)
+    if model is not None:
+        say(f"the source is that of {model['release']}: only the variables or commands differ")
+        record["venv"] = model["venv"]
+        files.link_tree(app.release(model["release"]) / "code", place / "code")
+    else:
+        record["venv"] = _build(app, wanted, builder, place, deadline)
+    os.chown(place / "code", 0, users.require(app.app).gid)
+    (place / "code").chmod(0o750)
+    if wanted.static is not None:
+        _expose_static(place / "code", wanted.static, place / "static")
+    record["staged"] = time.time()
+    files.write_json(place / "release.json", record)
+    place.chmod(0o755)
+    files.sync_filesystem(app.work)
+    place.rename(app.release(wanted.id))
+    files.sync_folder(app.releases)
+    return record
+
+
+def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, deadline: Deadline) -> str:
+    """Unpack the source and build it into `place`/code; the name of its environment."""
+    source = archive.take(app, wanted.upload, wanted.archive)
+    scratch = files.folder(app.build / "scratch", 0o700, builder.uid, builder.gid)
+    code = scratch / "code"
+    count = archive.unpack(source, code, builder.uid, builder.gid)
+    say(f"unpacked {count} files")
+    dependencies = environment.find(code)
+    venv = environment.key(dependencies, wanted.archive, wanted.with_gunicorn)
+    if environment.is_complete(app.venvs / venv):
+        say(f"the environment {venv} is there already")
+    else:
+        # from a copy: installing an app may leave files in its source, which are no part of the release
+        copy = scratch / "install"
+        archive.unpack(source, copy, builder.uid, builder.gid)
+        environment.make(app, venv, copy, dependencies, wanted.with_gunicorn, deadline)
+    building = environment.build_variables(app, app.venvs / venv, wanted.build_variables)
+    for command in wanted.build:
+        say(f"build: {command}")
+        run.step(command, builder, code, building, deadline, f"the build command `{command}`")
+    _compile(app.venvs / venv, code, building, builder, deadline)
+    users.end_processes(builder)
+    # out of the build user's reach first, then root's
+    code.rename(place / "code")
+    files.take_tree(place / "code", builder.uid)
+    files.remove(scratch)
+    return venv
+
+
+def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users.User, deadline: Deadline) -> None:
+    """Compile the app's modules: the app itself may not write beside its code. Files that cannot be are left."""
+    command = [str(venv / "bin/python"), "-m", "compileall", "-q", "-x", r"[/\\](\.git|node_modules)[/\\]", "."]
+    limit = Deadline(min(60.0, max(1.0, deadline.left)), "compiling")
+    try:
+        run.step(command, builder, code, building, limit, "compiling", quiet=True)
+    except AgentError:
+        say("some of the Python files could not be compiled; they are left as they are")
+
+
+def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
+    """A release on the disk whose code would come out the same."""
+    same = ("archive", "build", "build_variables")
+    for entry in catalogue.all_of(app):
+        found = entry.record
+        if all(found[name] == record[name] for name in same):
+            fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
+            if fits and environment.is_complete(app.venvs / found["venv"]):
+                return found
+    return None
+
+
+def _expose_static(code: Path, folder: str, target: Path) -> None:
+    """The static files where nginx may read them: the same files, reached by a way that shows nothing else."""
+    source = code / folder
+    if not source.is_dir() or not source.resolve().is_relative_to(code.resolve()):
+        raise AgentError(f"static.folder: {folder!r} is no folder of the source (after its build commands)")
+    _link_files(source.resolve(), source.resolve(), target)
+
+
+def _link_files(root: Path, source: Path, target: Path) -> None:
+    """Links in it are followed as long as they stay in it; any other would show what is not static."""
+    target.mkdir(mode=0o755)
+    for entry in sorted(source.iterdir()):
+        real = entry.resolve()
+        if not real.is_relative_to(root):
+            continue
+        if real.is_dir():
+            if not entry.is_symlink():
+                _link_files(root, entry, target / entry.name)
+        elif real.is_file():
+            os.link(real, target / entry.name)
+
+
+def _clean_up(app: AppPaths, builder: users.User) -> None:
+    users.end_processes(builder)
+    for entry in list(app.work.iterdir()):
+        files.remove(entry)
+    files.remove(app.build / "scratch")
+    for entry in app.archives.glob("*.new"):
+        entry.unlink()
+
+
+def _same(before: dict[str, Any], record: dict[str, Any]) -> bool:
+    return all(before.get(name) == value for name, value in record.items() if name not in ("incoming", "health"))
+
+
+def _web(document: Document) -> dict[str, str | None]:
+    kind = request.text(document, "kind", "wsgi")
+    if kind not in _KINDS:
+        raise AgentError(f"web.kind: {kind!r} is none of {', '.join(_KINDS)}")
+    target, command = request.optional_text(document, "target"), request.optional_text(document, "command")
+    needed = command if kind == "command" else target
+    if not needed:
+        raise AgentError(f"web: kind {kind!r} needs {'a command' if kind == 'command' else 'a target'}")
+    return {"kind": kind, "target": target, "command": command}
+
+
+def _folder(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise AgentError(f"static.folder: {text!r} must lie within the source")
+    return str(path)

@@ -1,0 +1,77 @@
+"""How an app is, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import catalogue, certificate, claim, journal, request, slots
+from .errors import AgentError
+from .facts import agent_digest
+from .paths import SLOTS, AppPaths
+from .request import Document
+from .supervisor import Process, Supervisor
+
+_RELEASES = 20
+
+
+def status(document: Document) -> dict[str, Any]:
+    """What serves, what could, and how the processes are."""
+    app = AppPaths(request.app_name(document))
+    claim.require(app, document)
+    live = slots.read_live(app)
+    releases = [
+        {
+            "id": entry.id,
+            "staged": entry.staged,
+            "live_at": entry.good,
+            "state": _state(entry, live.release if live else None),
+        }
+        for entry in catalogue.all_of(app)[:_RELEASES]
+    ]
+    return {
+        "app": app.app,
+        "agent": agent_digest()[:12],
+        "live": live.release if live else None,
+        "slot": live.slot if live else None,
+        "serial": live.serial if live else 0,
+        "serving": slots.serving(app),
+        "processes": _processes(app),
+        "releases": releases,
+        "certificate_ends": certificate.not_after(app.app),
+    }
+
+
+def journal_lines(document: Document) -> dict[str, Any]:
+    """The last `lines` (20) entries of an app's journal; without an app, of the machine's."""
+    lines = max(1, min(200, request.integer(document, "lines", 20)))
+    if document.get("app") is None:
+        return {"entries": _fitting(journal.read(journal.machine_journal(), lines))}
+    return {"entries": _fitting(journal.read(AppPaths(request.app_name(document)).journal, lines))}
+
+
+def _fitting(entries: list[journal.Entry], limit: int = 7000) -> list[journal.Entry]:
+    """As many of the last entries as one line of answer holds."""
+    kept: list[journal.Entry] = []
+    for entry in reversed(entries):
+        limit -= len(str(entry)) + 4
+        if limit < 0:
+            break
+        kept.insert(0, entry)
+    return kept
+
+
+def _state(entry: catalogue.Entry, live: str | None) -> str:
+    if entry.id == live:
+        return "live"
+    if entry.bad:
+        return "bad"
+    return "good" if entry.good is not None else "never live"
+
+
+def _processes(app: AppPaths) -> dict[str, str]:
+    supervisor = Supervisor(timeout=5)
+    try:
+        found: dict[str, Process | None] = {slot: supervisor.process(app.program(slot)) for slot in SLOTS}
+    except AgentError as error:
+        return {"error": error.message}
+    return {slot: process.state if process else "unknown" for slot, process in found.items()}
