@@ -1,0 +1,51 @@
+"""Each mistake gets one message with key, value and remedy, at preview, before any resource is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.checkout import Checkout
+
+
+def settings(target: str = "local", app: str = "{path: examples/guestbook}", more: str = "") -> str:
+    return f"config:\n  slipway:target: {target}\n  slipway:app: {app}\n{more}"
+
+
+CASES = {
+    "unknown setting": (settings(more="  slipway:genration: 2\n"), "slipway:genration", "did you mean 'generation'"),
+    "wrong type": (settings(more="  slipway:generation: two\n"), "slipway:generation: 'two'", "integer"),
+    "missing folder": (settings(app="{path: nowhere}"), "'nowhere' is not a folder", "give the folder"),
+    "no entry point": (settings(app="{path: cloud-init}"), "no entry point found in 'cloud-init'", "set entry"),
+    "no host name": (settings(app="{path: examples/guestbook, domains: ['https://x.org']}"), "'https://x.org'", "give one as in"),
+    "too large": (settings(app="{path: ., entry: '__main__:app', archive_limit: 0}"), "archive_limit: 0", "give at least 1"),
+    "user data": (
+        settings(more=f"  slipway:admin_keys: [{', '.join(['ssh-ed25519 ' + 'A' * 900] * 20)}]\n"),
+        "over the limit of 16384",
+        "shorten admin_keys",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_told_at_preview_and_nothing_is_touched(site: Checkout, case: str, tmp_path: Path) -> None:
+    text, said, remedy = CASES[case]
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(text)
+    before = site.state_resources()
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        done = site.pulumi(*command, "--stack", "dev", "--config-file", str(file), check=False)
+        printed = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert said in printed
+        assert remedy in printed
+        assert "Traceback" not in printed
+    assert site.state_resources() == before
+
+
+def test_an_empty_folder_is_told(site: Checkout, empty_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(settings(app=f"{{path: '{empty_folder}'}}"))
+    done = site.pulumi("preview", "--stack", "dev", "--config-file", str(file), check=False)
+    assert "holds no files to release" in done.stdout + done.stderr
