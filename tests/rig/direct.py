@@ -30,9 +30,7 @@ class Direct:
 
     def check(self, **inputs: Any) -> tuple[Properties, dict[str, str]]:
         """The checked inputs, and the reason of each failure by property."""
-        answer = self.provider.Check(
-            provider_pb2.CheckRequest(urn=self.urn, news=encode(inputs)), self.context
-        )
+        answer = self.provider.Check(provider_pb2.CheckRequest(urn=self.urn, news=encode(inputs)), self.context)
         return decode(answer.inputs), {failure.property: failure.reason for failure in answer.failures}
 
     def checked(self, **inputs: Any) -> Properties:
@@ -43,17 +41,13 @@ class Direct:
 
     def create(self, *, preview: bool = False, **inputs: Any) -> tuple[str, Properties]:
         """Check and create; the id and all outputs."""
-        request = provider_pb2.CreateRequest(
-            urn=self.urn, properties=encode(self.checked(**inputs)), preview=preview
-        )
+        request = provider_pb2.CreateRequest(urn=self.urn, properties=encode(self.checked(**inputs)), preview=preview)
         answer = self.provider.Create(request, self.context)
         return answer.id, decode(answer.properties)
 
     def diff(self, state: Properties, **inputs: Any) -> dict[str, str]:
         """The kind of each difference by path; empty when there is none."""
-        request = provider_pb2.DiffRequest(
-            urn=self.urn, olds=encode(state), news=encode(self.checked(**inputs))
-        )
+        request = provider_pb2.DiffRequest(urn=self.urn, olds=encode(state), news=encode(self.checked(**inputs)))
         answer = self.provider.Diff(request, self.context)
         kinds = provider_pb2.PropertyDiff.Kind
         return {path: kinds.Name(diff.kind) for path, diff in answer.detailedDiff.items()}
@@ -67,15 +61,11 @@ class Direct:
 
     def delete(self, state: Properties) -> None:
         """Delete."""
-        self.provider.Delete(
-            provider_pb2.DeleteRequest(urn=self.urn, properties=encode(state)), self.context
-        )
+        self.provider.Delete(provider_pb2.DeleteRequest(urn=self.urn, properties=encode(state)), self.context)
 
     def invoke(self, token: str, **inputs: Any) -> Properties:
         """Call a function."""
-        answer = self.provider.Invoke(
-            provider_pb2.InvokeRequest(tok=token, args=encode(inputs)), self.context
-        )
+        answer = self.provider.Invoke(provider_pb2.InvokeRequest(tok=token, args=encode(inputs)), self.context)
         if answer.failures:
             raise CallFailedError("; ".join(f"{item.property}: {item.reason}" for item in answer.failures))
         return decode(getattr(answer, "return"))

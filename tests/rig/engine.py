@@ -5,8 +5,8 @@
         engine.pulumi("up", "--yes", "--skip-preview", project=project)
         assert engine.outputs()["answer"] == 42
 
-The fixture `engine` is in `conftest.py` here; elsewhere make an `Engine(tmp_path)` and call `close()` at the end. For the
-Automation API pass `engine.automation()` as options.
+The fixture `engine` is in `conftest.py` here; elsewhere make an `Engine(tmp_path / "engine")` and call `close()` at
+the end. For the Automation API pass `engine.automation()` as options, or use `engine.inline(program)`.
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ class Engine:
 
     def inline(self, program: Callable[[], None]) -> automation.Stack:
         """A stack of the Automation API with a program in this process, which needs no language host."""
-        return automation.create_or_select_stack(
-            self.stack, self.project_name, program=program, opts=self.automation()
-        )
+        return automation.create_or_select_stack(self.stack, self.project_name, program=program, opts=self.automation())
 
     def close(self) -> None:
         """Destroy what is left in the stack."""

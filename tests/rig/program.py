@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 MESSAGE_SHOWN = 32
 """The exit status that tells the host that the user has been told what is wrong."""
@@ -33,7 +34,7 @@ def watch_parent() -> None:
 
 def relevant_traceback(error: BaseException, program: str) -> str:
     """The traceback from the program's first own frame on; whole when there is none."""
-    own = (program, os.path.join(program, "__main__.py"))
+    own = (program, str(Path(program) / "__main__.py"))
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if frame.filename in own), 0)
     return "".join(traceback.format_exception(error, limit=first - len(frames)))

@@ -24,9 +24,7 @@ class Key:
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         ).decode()
         self.public = (
-            key.public_key()
-            .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-            .decode()
+            key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
         )
         loader = paramiko.Ed25519Key if kind == "ed25519" else paramiko.ECDSAKey
         self.paramiko: paramiko.PKey = loader.from_private_key(io.StringIO(self.private))

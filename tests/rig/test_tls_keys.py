@@ -37,9 +37,7 @@ def test_openssh_agrees_with_every_notation(inputs: dict[str, object], pem: str,
     file.write_text(outputs["privateKeyOpenssh"])
 
     def keygen(*arguments: str) -> str:
-        return subprocess.run(
-            ["ssh-keygen", *arguments, "-f", file], capture_output=True, text=True, check=True
-        ).stdout
+        return subprocess.run(["ssh-keygen", *arguments, "-f", file], capture_output=True, text=True, check=True).stdout
 
     assert keygen("-y").split()[:2] == outputs["publicKeyOpenssh"].split()
     assert outputs["publicKeyOpenssh"].endswith("\n")
