@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pulumi_slipway.local import requirements
+from pulumi_slipway.local import inventory, requirements
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.recipe import CODENAMES, DEFAULT_DEBIAN
 from pulumi_slipway.local.state import DEFAULT_ROOT, State
@@ -39,9 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
-    # Imported late, and by commands that need it only: `status` is asked often
+    match options.command:
+        case "status":
+            return inventory.status(state, options.name)
+        case "list":
+            return {"machines": [inventory.status(state, record.name) for record in state.records()]}
+    # Late: `status` is asked often, and answers in half the time without these
     from pulumi_slipway.local import image, machine
 
+    os.umask(0o022)  # what is made here are the folders of machines, whatever their caller's habits
     if options.command in ("create", "start", "exec"):
         requirements.require_programs(requirements.TO_RUN)
         requirements.require_user_namespaces()
@@ -50,7 +56,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
             return machine.create(
                 state,
                 options.name,
-                user_data="" if sys.stdin.isatty() else sys.stdin.read(),
+                user_data=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
                 debian=options.debian,
                 memory_mib=options.memory,
                 hostname=options.hostname,
@@ -60,12 +66,8 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
             return machine.start(state, options.name)
         case "stop":
             machine.stop(state, options.name, timeout=0 if options.now else machine.STOP_TIMEOUT)
-            return machine.status(state, options.name)
         case "remove":
             machine.remove(state, options.name)
-            return machine.status(state, options.name)
-        case "list":
-            return {"machines": [machine.status(state, record.name) for record in state.records()]}
         case "exec":
             machine.execute(state, options.name, options.argv)
         case "image" if options.remove:
@@ -77,7 +79,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
         case "clean":
             machine.clean(state)
             return {"removed": str(state.root)}
-    return machine.status(state, options.name)
+    return inventory.status(state, options.name)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,14 +16,14 @@ _SEED = "/var/lib/cloud/seed/nocloud"
 
 @dataclass(frozen=True)
 class File:
-    """A text file of a machine, owned by its root."""
+    """A file of a machine, owned by its root."""
 
-    text: str
+    content: bytes | str
     mode: int = 0o644
 
 
 def first_files(
-    record: Record, network: Network, machine_id: str, user_data: str, clients: Mapping[str, str]
+    record: Record, network: Network, machine_id: str, user_data: bytes, clients: Mapping[str, str]
 ) -> dict[str, File]:
     """The files of a new machine by path. `clients` are those of `hostconfig.client_files`.
 
@@ -61,7 +61,7 @@ def write_files(upper: Path, files: Mapping[str, File]) -> None:
             folder.mkdir(mode=0o755)
             os.chown(folder, UID_BASE, UID_BASE)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as output:
-            output.write(file.text)
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(file.content if isinstance(file.content, bytes) else file.content.encode())
             os.fchown(descriptor, UID_BASE, UID_BASE)
             os.fchmod(descriptor, file.mode)

@@ -18,7 +18,7 @@ from pulumi_slipway.local.process import run, succeeds
 
 CA_BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 CA_FOLDER: Final = "/usr/local/share/ca-certificates"
-_DEBIAN_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+DEBIAN_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # systemd-resolved's own address is the host's loopback; this file has the servers that it asks
 _RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
@@ -96,7 +96,7 @@ def debian_sources(listing: str, host_codename: str, codename: str) -> str:
         suite, _, component = rest.partition(" ")
         if component == "main" and suite in suites:
             stanzas[f"Types: deb\nURIs: {uri}\nSuites: {suites[suite]}\nComponents: main\n"
-                    f"Signed-By: {_DEBIAN_KEYRING}\n"] = None  # fmt: skip
+                    f"Signed-By: {DEBIAN_KEYRING}\n"] = None  # fmt: skip
     return "\n".join(stanzas)
 
 

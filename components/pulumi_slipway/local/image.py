@@ -1,4 +1,4 @@
-"""Building, keeping and removing images: plain folders, made once by mmdebstrap, shared by machines through overlays."""
+"""Images: plain folders, built once by mmdebstrap, kept by recipe, shared by machines through overlays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held
 from pulumi_slipway.local.process import run, say
 from pulumi_slipway.local.recipe import Recipe, codename
-from pulumi_slipway.local.requirements import TO_BUILD, require_programs
+from pulumi_slipway.local.requirements import TO_BUILD, require_file, require_programs
 from pulumi_slipway.local.state import UID_BASE, UID_COUNT, State, read_json, remove_tree, write_json
 
 _BUILD_TIMEOUT = 1800  # seconds; a slow mirror may need most of it
@@ -80,6 +80,7 @@ def _prune(state: State, debian: int, keep: str) -> None:
 
 def _build(state: State, recipe: Recipe) -> str:
     require_programs(TO_BUILD)
+    require_file(hostconfig.DEBIAN_KEYRING, "debian-archive-keyring")
     for left_over in state.images.glob(".building-*"):
         remove_tree(left_over)
     key = recipe.key
@@ -113,7 +114,8 @@ def _bootstrap(recipe: Recipe, folder: Path) -> None:
     options.append('--customize-hook=chroot "$1" systemctl enable systemd-networkd.service')
     mirror = ["-"] if recipe.sources else []
     # Its own mount and process namespaces, and death with us: whatever happens, no mount and no process is left
-    command = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+    command = ["setpriv", "--pdeathsig=KILL", "--",
+               "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
                "mmdebstrap", *options, recipe.codename, str(folder / "rootfs"), *mirror]  # fmt: skip
     log = folder / "build.log"
     with log.open("w") as output:

@@ -24,7 +24,8 @@ join() {
 case $role in
 keep)
 	exec 9>>"$dir/keeper"
-	flock --nonblock 9 || { echo "this machine runs already" >&2; exit 1; }
+	# Not at once: whoever asks whether we run holds it for a moment
+	flock --timeout 5 9 || { echo "this machine runs already" >&2; exit 1; }
 	echo $$ >"$dir/keeper"
 	join keeper
 	shift

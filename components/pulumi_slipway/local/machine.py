@@ -15,9 +15,10 @@ from typing import Any, Final, NoReturn
 
 from pulumi_slipway.local import guest, hostconfig, image, network, supervision
 from pulumi_slipway.local.errors import LocalError
+from pulumi_slipway.local.inventory import status
 from pulumi_slipway.local.locks import held, is_held
 from pulumi_slipway.local.process import run, say, succeeds
-from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, read_json, remove_tree, write_json
+from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, remove_tree, write_json
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 START_TIMEOUT: Final = 120.0  # seconds from power-on until something listens on port 22
@@ -28,7 +29,7 @@ def create(
     state: State,
     name: str,
     *,
-    user_data: str,
+    user_data: bytes,
     debian: int,
     memory_mib: int | None = None,
     hostname: str = "",
@@ -79,6 +80,7 @@ def remove(state: State, name: str) -> None:
             remove_tree(state.folder(name))
             if not state.records():
                 network.remove(state)
+        _lock_file(state, name).unlink()
 
 
 def clean(state: State) -> None:
@@ -93,24 +95,6 @@ def clean(state: State) -> None:
     with held(state.locks / "images", "removing images"):
         remove_tree(state.images)
     remove_tree(state.root)
-
-
-def status(state: State, name: str) -> dict[str, Any]:
-    """What is known of a machine, without changing or waiting for anything."""
-    record = state.record(name)
-    if record is None:
-        return {"exists": False, "running": False, "boots": 0, "labels": {}, "name": name}
-    folder = state.folder(name)
-    return {
-        "exists": True,
-        "running": is_held(folder / "keeper"),
-        "boots": _boots(folder),
-        "labels": read_json(folder / "labels.json") or {},
-        "id": record.id,
-        "name": name,
-        "address": record.address,
-        "debian": record.debian,
-    }
 
 
 def execute(state: State, name: str, command: Sequence[str]) -> NoReturn:
@@ -135,8 +119,12 @@ def execute(state: State, name: str, command: Sequence[str]) -> NoReturn:
 @contextmanager
 def _locked(state: State, name: str, purpose: str) -> Iterator[None]:
     # Long enough for whoever holds it to build an image
-    with held(state.locks / f"machine-{name}", f"{purpose} the machine {name}", timeout=1800):
+    with held(_lock_file(state, name), f"{purpose} the machine {name}", timeout=1800):
         yield
+
+
+def _lock_file(state: State, name: str) -> Path:
+    return state.locks / f"machine-{name}"
 
 
 @contextmanager
@@ -150,7 +138,7 @@ def _existing(state: State, name: str, purpose: str) -> Iterator[Record]:
         yield record
 
 
-def _make(state: State, name: str, user_data: str, debian: int, memory_mib: int | None, hostname: str) -> None:
+def _make(state: State, name: str, user_data: bytes, debian: int, memory_mib: int | None, hostname: str) -> None:
     key = image.ensure(state, image.host_recipe(debian))
     folder = state.folder(name)
     remove_tree(folder)  # what an interrupted creation left
@@ -262,13 +250,6 @@ def _leader(folder: Path) -> int | None:
         if ids:
             return int(child)
     return None
-
-
-def _boots(folder: Path) -> int:
-    try:
-        return len((folder / "boots").read_text().splitlines())
-    except FileNotFoundError:
-        return 0
 
 
 def _console(folder: Path) -> str:

@@ -22,8 +22,11 @@ from pulumi_slipway.local.process import run, succeeds
 from pulumi_slipway.local.state import State, read_json, write_json
 
 # One lock for all state folders of the host: the routes that a subnet is chosen by are the host's
-HOST_LOCK: Final = Path("/run/lock/slipway-local-network")
+HOST_LOCK: Final = Path("/run/slipway-local/network.lock")
 _FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
+# There while we are the one who switched forwarding on; as short-lived as the switch itself
+_FORWARDING_IS_OURS: Final = Path("/run/slipway-local/forwarding")
+_BRIDGE_PREFIX: Final = "slipway"  # of all state folders
 _LINK_LOCAL: Final = "169.254.0.0/16"  # where clouds serve their metadata, credentials of the host among them
 
 
@@ -66,6 +69,7 @@ class Network:
 -A {forward} -i {self.bridge} -o {self.bridge} -j ACCEPT
 -A {forward} -o {self.bridge} {replies}
 -A {forward} -o {self.bridge} -j DROP
+-A {forward} -o {_BRIDGE_PREFIX}+ -j DROP
 -A {forward} -d {_LINK_LOCAL} -j DROP
 -A {forward} -j ACCEPT
 COMMIT
@@ -86,16 +90,14 @@ def ensure(state: State, avoid: Iterable[str] = ()) -> Network:
     known = read_json(path)
     if known is None:
         subnet = choose_subnet(_networks_in_use(avoid))
-        known = {
-            "bridge": f"slipway{state.tag}",
-            "subnet": str(subnet),
-            "forwarding_before": _FORWARDING.read_text().strip(),
-        }
+        known = {"bridge": f"{_BRIDGE_PREFIX}{state.tag}", "subnet": str(subnet)}
         write_json(path, known)
     network = Network(known["bridge"], IPv4Network(known["subnet"]))
     _ensure_bridge(network)
     _ensure_rules(network)
-    _FORWARDING.write_text("1\n")
+    if _FORWARDING.read_text().strip() == "0":
+        _FORWARDING_IS_OURS.touch()
+        _FORWARDING.write_text("1\n")
     return network
 
 
@@ -114,9 +116,9 @@ def remove(state: State) -> None:
             run(["iptables", "-w", "-t", table, "-X", network.chain(part)])
     if _link_exists(network.bridge):
         run(["ip", "link", "delete", network.bridge])
-    # Others (Docker, libvirt) may have come to rely on forwarding meanwhile; they have rules or bridges then
-    if known["forwarding_before"] == "0" and not _others_forward():
+    if _FORWARDING_IS_OURS.exists() and not _others_forward():
         _FORWARDING.write_text("0\n")
+        _FORWARDING_IS_OURS.unlink()
     path.unlink()
 
 
@@ -184,6 +186,7 @@ def _link_exists(name: str) -> bool:
 
 
 def _others_forward() -> bool:
+    """Whether Docker, libvirt, another state folder may rely on forwarding by now: there are rules or bridges then."""
     policy_and_rules = run(["iptables", "-w", "-S", "FORWARD"]).splitlines()
     bridges = any(Path("/sys/class/net").glob("*/bridge"))
     return policy_and_rules != ["-P FORWARD ACCEPT"] or bridges

@@ -18,7 +18,8 @@ FORMAT: Final = 1
 # What a Debian cloud image has, as far as a machine without hardware and kernel needs it
 _CLOUD: Final = (
     "ca-certificates", "cloud-init", "dbus", "debian-archive-keyring", "iproute2", "iputils-ping",
-    "less", "libpam-systemd", "locales", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "vim-tiny",
+    "less", "libpam-systemd", "locales", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv",
+    "vim-tiny",
 )  # fmt: skip
 
 # What bootstrap installs anyway: here already, so that a machine is ready in seconds
@@ -28,7 +29,7 @@ _STOCK: Final = (
 
 _FILES: Final = {
     "/etc/cloud/cloud.cfg.d/90-slipway-local.cfg": (
-        "# The address is set before the first boot, the package sources are the host's, no other source of data is asked\n"
+        "# The address is set before the first boot, the package sources are the host's\n"
         "network: {config: disabled}\n"
         "apt: {preserve_sources_list: true}\n"
         "locale: C.UTF-8\n"

@@ -74,6 +74,12 @@ def require_programs(programs: dict[str, str]) -> None:
         )
 
 
+def require_file(path: str, package: str) -> None:
+    """Raise `LocalError` naming the package that has the file `path`, which is missing."""
+    if not Path(path).exists():
+        raise LocalError(f"{path} is missing: `apt-get install {package}`. {ALTERNATIVES}")
+
+
 def require_user_namespaces() -> None:
     """Raise `LocalError` where the kernel gives no user namespaces, which keep a machine's root off the host."""
     limit = Path("/proc/sys/user/max_user_namespaces")

@@ -4,7 +4,7 @@
 <state>/network.json                 subnet and bridge, while there is a machine
 <state>/images/<key>/rootfs          one read-only image a recipe
 <state>/machines/<name>/             machine.json, labels.json, upper and work (its own data), console.log, boots
-<state>/locks/                       lock files; they are never removed while anything else is there
+<state>/locks/                       lock files
 ```
 """
 

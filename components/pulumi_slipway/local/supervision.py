@@ -20,6 +20,7 @@ from pulumi_slipway.local.process import run, succeeds
 
 _RUNNER: Final = Path(__file__).with_name("machine-runner.sh")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_KILL_TIMEOUT: Final = 20.0  # seconds
 # Of the older kind: where systemd in a machine looks for itself, and those that a caller may be limited by
 _V1_CONTROLLERS: Final = ("name=systemd", "memory", "pids", "freezer")
 
@@ -58,11 +59,14 @@ def start(machine_id: str, folder: Path, lower: Path, command: Sequence[str], me
 
 def kill(machine_id: str) -> None:
     """End all processes of a machine at once, as a power cut does, and wait until they are gone."""
+    deadline = time.monotonic() + _KILL_TIMEOUT
     if _has_systemd():
+        # It fails as soon as systemd has forgotten the unit
         while succeeds(["systemctl", "kill", "--signal=KILL", _unit(machine_id)]):
+            if time.monotonic() > deadline:
+                raise LocalError(f"the unit {_unit(machine_id)} does not end: `systemctl status` tells more")
             time.sleep(0.05)
         return
-    deadline = time.monotonic() + 20
     groups = [base / "slipway" / machine_id for base in _hierarchies()]
     while processes := {process for group in groups for process in _processes(group)}:
         if time.monotonic() > deadline:
