@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from .agent_bundle import agent_document
+from .agent_bundle import agent_bundle_document
 from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect
 
 AGENT = "/usr/local/lib/slipway/agent"
@@ -102,7 +102,7 @@ def _first_contact(request: Request, deadline: float) -> None:
 
 
 def _prepare(request: Request, connection: Connection, deadline: float) -> None:
-    _call(connection, "upgrade", agent_document(), timeout=60)
+    _call(connection, "upgrade", agent_bundle_document(), timeout=60)
     left = max(1.0, deadline - time.monotonic())
     _call(connection, "bootstrap", {"timeout": int(left)}, timeout=left + 15)
     install = {"private": request.host_private, "public": request.host_public}

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
-from ..agent_bundle import agent_document, agent_digest
+from ..agent_bundle import agent_bundle_document, agent_digest
 from ..observe import Observation, drift, observe, release_serial, site_serial
 from ..remote import Target, copy, presence, step
 from .arguments import CheckedApp, WebAppArgs, check, check_variables
@@ -58,7 +58,7 @@ class WebApp(pulumi.ComponentResource):
             target,
             "upgrade",
             summary=agent_digest()[:12],
-            document=agent_document(),
+            document=agent_bundle_document(),
             parent=self,
         )
         claim = presence(

@@ -85,7 +85,7 @@ class LocalServer(pulumi.ComponentResource):
             triggers=[description["id"]],
             opts=pulumi.ResourceOptions(parent=self, deleted_with=self.machine),
         )
-        self.host = host_from_ready(ready.stdout)  # type: ignore[assignment]
+        self.host = host_from_ready(ready.stdout)
         self.private_key = keys.deploy_private
         self.address = self.host["address"]
         self.register_outputs({"host": self.host, "address": self.address, "private_key": self.private_key})
