@@ -53,7 +53,7 @@ def ensure(name: str, home: Path, purpose: str) -> User:
     _run(
         [
             *("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(home)),
-            *("--shell", "/usr/sbin/nologin", "--comment", f"{_MARK}: {purpose}", name),
+            *("--shell", "/usr/sbin/nologin", "--comment", f"{_MARK} {purpose}", name),
         ]
     )
     return require(name)
