@@ -16,7 +16,6 @@ from pathlib import Path
 from tools.common import CHECKOUT, LOCAL, ToolError, write_atomically
 
 BIN = LOCAL / "bin"
-COPIES = LOCAL / "config"
 
 _SCRIPT = """\
 #!/bin/sh
@@ -53,26 +52,28 @@ exec "$program" "$@"
 """
 
 
-def write(program: Path) -> None:
-    """Write the script for the CLI at `program`."""
+def write(program: Path, checkout: Path = CHECKOUT) -> Path:
+    """Write the script for the CLI at `program`; answer its path."""
     words = {
         "program": shlex.quote(str(program)),
-        "checkout": shlex.quote(str(CHECKOUT)),
-        "copies": shlex.quote(str(COPIES)),
-        "workspace": shlex.quote(_workspace()),
+        "checkout": shlex.quote(str(checkout)),
+        "copies": shlex.quote(str(checkout / ".slipway" / "config")),
+        "workspace": shlex.quote(_workspace(checkout)),
     }
-    write_atomically(BIN / "pulumi", _SCRIPT.format(**words), mode=0o755)
+    path = checkout / ".slipway" / "bin" / "pulumi"
+    write_atomically(path, _SCRIPT.format(**words), mode=0o755)
+    return path
 
 
-def project() -> str:
+def project(checkout: Path = CHECKOUT) -> str:
     """The project's name, from Pulumi.yaml. Raises ToolError."""
-    found = re.search(r"^name: *(\S+)", (CHECKOUT / "Pulumi.yaml").read_text(), re.MULTILINE)
+    found = re.search(r"^name: *(\S+)", (checkout / "Pulumi.yaml").read_text(), re.MULTILINE)
     if found is None:
-        raise ToolError("Pulumi.yaml names no project")
+        raise ToolError(f"{checkout / 'Pulumi.yaml'} names no project")
     return found[1]
 
 
-def _workspace() -> str:
+def _workspace(checkout: Path) -> str:
     """The file in PULUMI_HOME in which the CLI keeps the selected stack of this project."""
-    path = hashlib.sha1(str(CHECKOUT / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
-    return f"{project()}-{path}-workspace.json"
+    path = hashlib.sha1(str(checkout / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+    return f"{project(checkout)}-{path}-workspace.json"

@@ -64,8 +64,8 @@ class Engine:
         folder = self.folder / f"project-{len(self._projects)}"
         folder.mkdir()
         options = {"toolchain": "uv", "virtualenv": str(venv)}
-        description = {"name": self.project_name, "runtime": {"name": "python", "options": options}}
-        (folder / "Pulumi.yaml").write_text(json.dumps(description))  # which is YAML too
+        runtime = json.dumps({"name": "python", "options": options})  # which is YAML too
+        (folder / "Pulumi.yaml").write_text(f"name: {self.project_name}\nruntime: {runtime}\n")
         if config:
             values = {f"{self.project_name}:{key}": value for key, value in config.items()}
             (folder / f"Pulumi.{self.stack}.yaml").write_text(json.dumps({"config": values}))
