@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import re
 import ssl
 import sys
@@ -167,6 +168,15 @@ def run_load(
     return asyncio.run(generate(spec))
 
 
+def _go_first() -> None:
+    """Ask for more of a processor than the server on the same machine has: clients elsewhere would have their own.
+
+    What the generator has to wait for is counted as the server's slowness. Only root is given it.
+    """
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command. Exit status 0: every request was answered; 1: some failed; 2: nothing was sent."""
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__.splitlines()[0])
@@ -189,6 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         parse_target(url, args.resolve)
         if args.ca is not None and not args.ca.is_file():
             raise FileNotFoundError(f"--ca {args.ca}: there is no such file")
+        _go_first()
         print(f"{args.rate:g} requests a second for {args.seconds:g} s to {url}", file=sys.stderr, flush=True)
         result = run_load(url, **options)
     except (RefusedTargetError, OSError, re.error) as error:

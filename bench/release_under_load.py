@@ -37,6 +37,7 @@ class Run:
     """How long ``pulumi up`` took."""
     up_begin: float | None = None
     """When it began: seconds since the start of the load."""
+    up_printed: str = ""
 
     @property
     def problem(self) -> str | None:
@@ -77,11 +78,11 @@ class Site:
         self.ca = HOME / "certificate.pem"
         self.ca.write_text(outputs["certificate"])
 
-    def release(self) -> None:
-        """Change the template and bring the change live."""
+    def release(self) -> str:
+        """Change the template and bring the change live; what Pulumi printed."""
         self.version += 1
         self._write_version()
-        self._project.up()
+        return self._project.up()
 
     def destroy(self) -> None:
         """Take everything away again."""
@@ -112,15 +113,16 @@ def observe(site: Site, rate: float, seconds: float, keepalive: bool, release: b
     old = site.marker
     begin: float | None = None
     took: float | None = None
+    printed = ""
     with start_load(site.url, rate, seconds, keepalive, ca=site.ca) as load:
         if release:
             time.sleep(START)
             begin = time.time()
-            site.release()
+            printed = site.release()
             took = time.time() - begin
         result = load.wait()
     started = None if begin is None else begin - result.started_at
-    return Run(result, old, site.marker if release else None, took, started)
+    return Run(result, old, site.marker if release else None, took, started, printed)
 
 
 def row(run: Run) -> list[str]:
@@ -192,11 +194,10 @@ def measure(rate: float, seconds: float, keep: bool, save: Path | None) -> int:
     print(table([HEADING, *map(row, runs)]))
     print(machine_line())
     for run in runs:
-        if run.up_begin is not None:
-            say(f"pulumi up began at {run.up_begin:.3f} s")
         if run.problem:
-            print(f"NOT SHOWN: {run.problem}")
-            print(run.result.text())
+            print(f"\nNOT SHOWN: {run.problem}\n{run.result.text()}")
+            if run.up_begin is not None:
+                print(f"`pulumi up` began at {run.up_begin:.3f} s and printed:\n{run.up_printed}")
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
         for number, run in enumerate(runs, 1):
