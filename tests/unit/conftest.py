@@ -22,7 +22,7 @@ class Engine(pulumi.runtime.Mocks):
     def __init__(self) -> None:
         self.calls: list[pulumi.runtime.MockCallArgs] = []
         self.observation: dict[str, Any] | None = None
-        self.status: dict[str, Any] = {"exists": False, "running": False}
+        self.status: dict[str, Any] = {"exists": False, "running": False, "labels": {}}
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         state = dict(args.inputs)

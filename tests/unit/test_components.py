@@ -109,10 +109,11 @@ def test_a_stopped_machine_is_an_update_and_a_missing_one_a_replacement(run: Run
 
 
 def test_a_missing_machine_is_a_replacement(run: Run, engine: Engine) -> None:
-    engine.status = {"exists": False, "running": False}
+    engine.status = {"exists": False, "running": False, "labels": {}}
     missing = run(server)
-    assert list(missing.input("server-machine", "triggers")) != ["2026-01-01T00:00:00Z"]
-    assert missing["server-machine"].deleteBeforeReplace
+    (incarnation,) = missing.input("server-machine", "triggers")
+    # the old one is deleted last: it must not be mistaken for the new one, which may have its name
+    assert f"--label incarnation={incarnation}" in missing.input("server-machine", "delete")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
         case "stop":
             machine.stop(state, options.name, timeout=0 if options.now else machine.STOP_TIMEOUT)
         case "remove":
-            machine.remove(state, options.name)
+            machine.remove(state, options.name, labels=dict(options.label))
         case "exec":
             machine.execute(state, options.name, options.argv)
         case "image" if options.remove:
@@ -110,7 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     command("start", "start a machine")
     stop = command("stop", "power a machine off; its data stays")
     stop.add_argument("--now", action="store_true", help="cut the power instead of shutting down")
-    command("remove", "remove a machine with its data; an absent one is fine")
+    removal = command("remove", "remove a machine with its data; an absent one is fine")
+    removal.add_argument(
+        "--label", type=_label, action="append", default=[], metavar="KEY=VALUE", help="only if it has this label"
+    )
     command("status", "say whether a machine exists and runs, and how often it was booted")
     command("list", "say that of all machines", named=False)
     execute = command("exec", "run a command in a machine, as root: exec NAME -- COMMAND...")

@@ -38,17 +38,23 @@ def create(
     """Have a running machine `name` and describe it.
 
     A machine of that name that exists is started if it is stopped; the other arguments are for a new one, except
-    `labels`, which are kept once the machine runs, for whoever asks for its status later.
-    Raises `LocalError` for a bad name and when the machine does not come up.
+    `labels`, which are kept for whoever asks for its status later: by them a program knows what it asked for.
+    Raises `LocalError` for a bad name and when the machine does not come up; one that was new is gone again then.
     """
     for label, text in (("machine", name), ("host", hostname or name)):
         if not _NAME.fullmatch(text):
             raise LocalError(f"{text!r} is no {label} name: lower-case letters, digits and inner dashes, at most 63")
     state.prepare()
     with _locked(state, name, "creating"):
-        if state.record(name) is None:
+        new = state.record(name) is None
+        if new:
             _make(state, name, user_data, debian, memory_mib, hostname or name)
-        described = _start(state, name)
+        try:
+            described = _start(state, name)
+        except LocalError:
+            if new:
+                _discard(state, name)
+            raise
         if labels:
             write_json(state.folder(name) / "labels.json", dict(labels))
         return described
@@ -66,21 +72,31 @@ def stop(state: State, name: str, *, timeout: float = STOP_TIMEOUT) -> None:
         _stop(state, record, timeout)
 
 
-def remove(state: State, name: str) -> None:
-    """Remove a machine with its data, and the network when it was the last; an absent one is fine."""
+def remove(state: State, name: str, *, labels: Mapping[str, str] | None = None) -> None:
+    """Remove a machine with its data, and the network when it was the last; an absent one is fine.
+
+    With `labels`, only a machine that has them all: another one that has got the name since is left alone.
+    """
     if not state.folder(name).exists():
         return
     with _locked(state, name, "removing"):
-        record = state.record(name)
-        if record is not None:
-            _stop(state, record, timeout=0)
-        with held(network.HOST_LOCK, "the network of local machines"):
-            # The record goes first: without it the rest is a left-over that the next creation clears
-            (state.folder(name) / "machine.json").unlink(missing_ok=True)
-            remove_tree(state.folder(name))
-            if not state.records():
-                network.remove(state)
+        found = status(state, name)["labels"]
+        if any(found and found.get(key) != value for key, value in (labels or {}).items()):
+            return
+        _discard(state, name)
         _lock_file(state, name).unlink()
+
+
+def _discard(state: State, name: str) -> None:
+    record = state.record(name)
+    if record is not None:
+        _stop(state, record, timeout=0)
+    with held(network.HOST_LOCK, "the network of local machines"):
+        # The record goes first: without it the rest is a left-over that the next creation clears
+        (state.folder(name) / "machine.json").unlink(missing_ok=True)
+        remove_tree(state.folder(name))
+        if not state.records():
+            network.remove(state)
 
 
 def clean(state: State) -> None:

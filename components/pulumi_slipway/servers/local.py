@@ -101,12 +101,13 @@ def _machine(
     """The machine as a command of the driver.
 
     pulumi-command cannot read, so the driver is asked each time, and what it says becomes an input: a machine that is
-    gone changes `incarnation` (a trigger: replace it), one that is stopped changes `wake` (an update: start it).
+    gone changes `incarnation` (a trigger: replace it), one that is stopped changes `wake` (an update: start it). As a
+    replacement is made before the old one is deleted, and may have its name, the delete names the incarnation too.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     status = local_run(pulumi.Output.concat(local_program("local", "status"), " ", machine_name)).apply(json.loads)
-    incarnation = status.apply(lambda found: found["labels"]["incarnation"] if found["exists"] else now)
-    wake = status.apply(lambda found: found["labels"]["wake"] if found["running"] else now)
+    incarnation = status.apply(lambda found: found["labels"].get("incarnation", now))
+    wake = status.apply(lambda found: found["labels"].get("wake", now) if found["running"] else now)
     user_data = pulumi.Output.all(machine_name, keys.boot_pair, keys.deploy_public).apply(
         lambda values: render_user_data(
             Machine(
@@ -124,21 +125,21 @@ def _machine(
         options += ["--memory", str(args["memory"])]
     return local_command(
         f"{name}-machine",
-        create=pulumi.Output.concat(
+        create=pulumi.Output.format(
+            "{} --label incarnation={} --label wake={} {}",
             local_program("local", "create", *options),
-            " --label incarnation=",
             incarnation,
-            " --label wake=",
             wake,
-            " ",
             machine_name,
         ),
-        delete=pulumi.Output.concat(local_program("local", "remove"), " ", machine_name),
+        delete=pulumi.Output.format(
+            "{} --label incarnation={} {}", local_program("local", "remove"), incarnation, machine_name
+        ),
+        # Needs no ignore_changes: the driver reads it for a new machine only, and ignored inputs would give a
+        # replacement the old user data.
         stdin=user_data,
         triggers=[incarnation],
-        # The new machine has the old one's name. User data needs no ignore_changes: the driver reads it for a new
-        # machine only, and ignored inputs would give a replacement the old user data.
-        opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
+        opts=child,
     )
 
 
