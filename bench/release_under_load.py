@@ -10,6 +10,7 @@ seconds after the load and carries a changed template. Prints what clients saw.
 from __future__ import annotations
 
 import argparse
+import secrets
 import shutil
 import sys
 import time
@@ -57,6 +58,8 @@ class Site:
 
     def __init__(self) -> None:
         self.version = 0
+        # Versions of an earlier run, which the machine may still know, are not these.
+        self._run = secrets.token_hex(2)
         self._copy = HOME / "guestbook"
         shutil.rmtree(self._copy, ignore_errors=True)
         ignored = shutil.ignore_patterns("instance", "__pycache__", "*.mo", ".pytest_cache", "tests")
@@ -68,7 +71,7 @@ class Site:
     @property
     def marker(self) -> str:
         """What the pages of the present version say."""
-        return f"version-{self.version}"
+        return f"version-{self.version}-{self._run}"
 
     def launch(self) -> None:
         """Make the machine, or bring the one of an earlier run up to date."""
