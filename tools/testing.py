@@ -47,9 +47,8 @@ def _commands(ready: setup.Ready, part: str) -> list[tuple[str, list[str | Path]
 def _of_example(ready: setup.Ready, tests: Path) -> tuple[str, list[str | Path]]:
     """An example's own tests, in an environment of what the example asks for: it is a project of its own."""
     app = tests.parent
-    # The options of the whole project's pytest are not the example's.
-    pytest: list[str | Path] = ["python", "-m", "pytest", "--rootdir", app, "-c", "/dev/null", "-p", "no:cacheprovider"]
-    environment: list[str | Path] = [ready.uv, "run", "--quiet", "--no-project", "--directory", app, "--with", "pytest"]
+    command: list[str | Path] = [ready.uv, "run", "--quiet", "--isolated", "--no-project", "--directory", app]
+    command += ["--python", VENV / "bin" / "python", "--with", "pytest"]
     for requirements in sorted(app.glob("requirements*.txt")):
-        environment += ["--with-requirements", requirements]
-    return f"examples/{app.name}", [*environment, *pytest, "tests"]
+        command += ["--with-requirements", requirements]
+    return f"examples/{app.name}", [*command, "python", "-m", "pytest", "-p", "no:cacheprovider", "tests"]

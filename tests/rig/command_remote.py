@@ -124,7 +124,7 @@ def _tcp(endpoint: Properties) -> socket.socket:
 
 
 def _handshake(carrier: socket.socket | paramiko.Channel, endpoint: Properties) -> paramiko.Transport:
-    transport = paramiko.Transport(carrier)  # type: ignore[arg-type]
+    transport = paramiko.Transport(carrier)
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = _FOREVER
     try:
         pinned = endpoint.get("hostKey")

@@ -20,7 +20,7 @@ from typing import Any
 
 from pulumi import automation
 
-from tools import setup
+from tools import engine, setup
 from tools.common import VENV
 
 TIMEOUT = 240
@@ -40,7 +40,7 @@ class Engine:
         """Whether the rig stands in for the official plug-ins: what is measured then says nothing about those."""
         home = folder / "home"
         home.mkdir(parents=True)
-        shared = setup.engine.HOME / "plugins"
+        shared = engine.HOME / "plugins"
         (home / "plugins").symlink_to(shared.resolve())
         (folder / "state").mkdir()
         (folder / "passphrase").write_text("only for tests")

@@ -1,5 +1,7 @@
 """A stand-in for pulumi-language-python: runs Python programs and component packages for the engine."""
 
+# ruff: noqa: N802 - the methods have the names of the gRPC service
+
 from __future__ import annotations
 
 import contextlib
@@ -9,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -34,18 +35,22 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self.version = version
         self.children: set[subprocess.Popen[bytes]] = set()
 
-    def Handshake(self, request, context):  # noqa: N802 - the names of the service
+    def Handshake(
+        self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
+    ) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request, context):  # noqa: N802
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.version)
 
-    def About(self, request, context):  # noqa: N802
+    def About(self, request: language_pb2.AboutRequest, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
         with _answering(context):
             environment = _environment(request.info)
             return language_pb2.AboutResponse(executable=str(environment.python()), version=environment.version())
 
-    def GetRequiredPackages(self, request, context):  # noqa: N802
+    def GetRequiredPackages(
+        self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
+    ) -> language_pb2.GetRequiredPackagesResponse:
         with _answering(context):
             return language_pb2.GetRequiredPackagesResponse(
                 packages=[
@@ -56,7 +61,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 ]
             )
 
-    def GetProgramDependencies(self, request, context):  # noqa: N802
+    def GetProgramDependencies(
+        self, request: language_pb2.GetProgramDependenciesRequest, context: grpc.ServicerContext
+    ) -> language_pb2.GetProgramDependenciesResponse:
         with _answering(context):
             return language_pb2.GetProgramDependenciesResponse(
                 dependencies=[
@@ -65,13 +72,17 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 ]
             )
 
-    def RuntimeOptionsPrompts(self, request, context):  # noqa: N802
+    def RuntimeOptionsPrompts(
+        self, request: language_pb2.RuntimeOptionsRequest, context: grpc.ServicerContext
+    ) -> language_pb2.RuntimeOptionsResponse:
         return language_pb2.RuntimeOptionsResponse()
 
-    def Template(self, request, context):  # noqa: N802
+    def Template(self, request: language_pb2.TemplateRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
-    def InstallDependencies(self, request, context):  # noqa: N802
+    def InstallDependencies(
+        self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
         with _answering(context):
             environment = _environment(request.info)
             for command in environment.install_commands():
@@ -83,11 +94,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 if process.returncode:
                     raise RefusedError(f"`{' '.join(command)}` failed with exit status {process.returncode}")
 
-    def Run(self, request, context):  # noqa: N802
+    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
         with _answering(context):
             return self._run(request)
 
-    def RunPlugin(self, request, context):  # noqa: N802
+    def RunPlugin(
+        self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.RunPluginResponse]:
         """Run a component package, whose standard output (the port first) is the engine's to read."""
         with _answering(context):
             python = _environment(request.info).python()
@@ -104,12 +117,12 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self.children.discard(process)
         yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
-    def Cancel(self, request, context):  # noqa: N802
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """The engine is done with this host, or wants it to end early."""
         for child in list(self.children):
             child.kill()
         # After the answer is out; by _exit, as the threads of a call that still runs would hold an ordinary exit up.
-        threading.Thread(target=lambda: (time.sleep(0.05), os._exit(0)), daemon=True).start()
+        threading.Timer(0.05, os._exit, [0]).start()
         return empty_pb2.Empty()
 
     def _run(self, request: Any) -> language_pb2.RunResponse:

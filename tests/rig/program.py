@@ -15,6 +15,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 MESSAGE_SHOWN = 32
 """The exit status that tells the host that the user has been told what is wrong."""
@@ -40,7 +41,7 @@ def relevant_traceback(error: BaseException, program: str) -> str:
     return "".join(traceback.format_exception(error, limit=first - len(frames)))
 
 
-def main(settings: dict) -> int:
+def main(settings: dict[str, Any]) -> int:
     """Configure the SDK, run the program in a stack, answer the exit status."""
     try:
         import pulumi

@@ -1,5 +1,7 @@
 """What all stand-in providers share: the gRPC service, dispatch by type, checks, differences, previews."""
 
+# ruff: noqa: N802 - the methods have the names of the gRPC service
+
 from __future__ import annotations
 
 import contextlib
@@ -105,20 +107,24 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Send log lines to the engine at this address from now on."""
         self.engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
-    def Handshake(self, request, context):  # noqa: N802 - the names of the service
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
         if self.engine is None:
             self.attach(request.engine_address)
         # Secrets are not accepted: see the module `values`.
         return provider_pb2.ProviderHandshakeResponse()
 
-    def Attach(self, request, context):  # noqa: N802
+    def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.attach(request.address)
         return empty_pb2.Empty()
 
-    def GetPluginInfo(self, request, context):  # noqa: N802
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=self.version)
 
-    def CheckConfig(self, request, context):  # noqa: N802
+    def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
         known = {"version", "pluginDownloadURL"}
         wrong = [
             provider_pb2.CheckFailure(property=key, reason=f"the plug-in {self.name} has no settings")
@@ -127,19 +133,21 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         ]
         return provider_pb2.CheckResponse(inputs=request.news, failures=wrong)
 
-    def DiffConfig(self, request, context):  # noqa: N802
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, request, context):  # noqa: N802
+    def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConfigureResponse:
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
-    def Cancel(self, request, context):  # noqa: N802
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.cancelled.set()
         return empty_pb2.Empty()
 
     # -- resources ---------------------------------------------------------------------------------------------
 
-    def Check(self, request, context):  # noqa: N802
+    def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         resource = self._resource(request.urn, context)
         inputs = shapes.with_defaults(values.decode(request.news), resource.inputs)
         wrong = list(shapes.failures(inputs, resource.inputs)) or list(resource.check(inputs))
@@ -148,7 +156,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             failures=[provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in wrong],
         )
 
-    def Diff(self, request, context):  # noqa: N802
+    def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         resource = self._resource(request.urn, context)
         state = values.decode(request.olds)
         old = {name: state[name] for name in resource.inputs if name in state}
@@ -170,7 +178,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             hasDetailedDiff=True,
         )
 
-    def Create(self, request, context):  # noqa: N802
+    def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         resource = self._resource(request.urn, context)
         inputs = values.decode(request.properties)
         if request.preview:
@@ -180,7 +188,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             identity, outputs = resource.create(inputs, self._call(request.urn))
         return provider_pb2.CreateResponse(id=identity, properties=values.encode(outputs))
 
-    def Update(self, request, context):  # noqa: N802
+    def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         resource = self._resource(request.urn, context)
         state, inputs = values.decode(request.olds), values.decode(request.news)
         if request.preview:
@@ -191,19 +199,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             outputs = resource.update(state, inputs, self._call(request.urn))
         return provider_pb2.UpdateResponse(properties=values.encode(outputs))
 
-    def Delete(self, request, context):  # noqa: N802
+    def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         resource = self._resource(request.urn, context)
         with _failing_call(context):
             resource.delete(values.decode(request.properties), self._call(request.urn))
         return empty_pb2.Empty()
 
-    def Read(self, request, context):  # noqa: N802
+    def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
         self._resource(request.urn, context)
         if not request.properties.fields:
             _fail(context, f"this stand-in for {self.name} cannot import what exists already")
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
-    def Invoke(self, request, context):  # noqa: N802
+    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         function = self.functions.get(request.tok)
         if function is None:
             self._unknown(context, "function", request.tok, self.functions)
