@@ -50,7 +50,8 @@ def provide() -> Engine:
     found = None
     if wish in (None, "official"):
         found = _on_path()
-    if found is None and wish in (None, "installer"):
+    # A machine that had to build it once is not asked again each time whether it has found the way to Pulumi's site.
+    if found is None and (wish == "installer" or (wish is None and not gobuild.cached())):
         found = _installed()
     if found is None and wish in (None, "build"):
         found = _built()

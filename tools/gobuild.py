@@ -36,6 +36,11 @@ def folder() -> Path:
     return cache() / "engine" / f"{version()}-{key.hexdigest()[:12]}"
 
 
+def cached() -> bool:
+    """Whether it has been built already."""
+    return folder().exists()
+
+
 def build() -> Path:
     """The built CLI's path; builds it if it is not cached. Raises ToolError when that fails."""
     target = folder()
