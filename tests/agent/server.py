@@ -96,9 +96,7 @@ class App:
     def site(self, certificate: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
         names = spec.pop("domains", [])
         described = SiteSpec(self.name, names, [self.server.address], static_url="/static/", **spec)
-        files = {
-            path: {"content": file.content, "mode": file.mode} for path, file in render_site(described).items()
-        }
+        files = {path: {"content": file.content, "mode": file.mode} for path, file in render_site(described).items()}
         return self.server.agent("site", self.site_request(files, certificate, names))
 
     def site_request(

@@ -15,6 +15,7 @@ from .request import Document
 
 _REQUEST_TIMEOUT = 5.0
 _BODY_LIMIT = 256 * 1024
+_QUOTE = 200
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
 
@@ -49,9 +50,9 @@ class Rule:
         }
 
 
-def ask(socket_path: Path, rule: Rule) -> str | None:
+def ask(socket_path: Path, rule: Rule, timeout: float = _REQUEST_TIMEOUT) -> str | None:
     """One request: None when the answer is as it should be, else what is wrong with it."""
-    connection = http.client.HTTPConnection("localhost", timeout=_REQUEST_TIMEOUT)
+    connection = http.client.HTTPConnection("localhost", timeout=timeout)
     headers = {
         "Host": rule.host,
         "X-Forwarded-Proto": "https",
@@ -62,7 +63,7 @@ def ask(socket_path: Path, rule: Rule) -> str | None:
     }
     try:
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(_REQUEST_TIMEOUT)
+        connection.sock.settimeout(timeout)
         connection.sock.connect(str(socket_path))
         connection.request("GET", rule.path, headers=headers)
         response = connection.getresponse()
@@ -72,7 +73,7 @@ def ask(socket_path: Path, rule: Rule) -> str | None:
     except ConnectionRefusedError:
         return "it does not accept connections"
     except TimeoutError:
-        return f"GET {rule.path} was not answered within {_REQUEST_TIMEOUT:.0f} s"
+        return f"GET {rule.path} was not answered within {timeout:.0f} s"
     except (OSError, http.client.HTTPException) as error:
         return f"GET {rule.path}: {type(error).__name__}: {error}"
     finally:
@@ -80,7 +81,10 @@ def ask(socket_path: Path, rule: Rule) -> str | None:
     if response.status != rule.status:
         moved = response.getheader("Location")
         to = f" (to {moved})" if moved else ""
-        return f"GET {rule.path} (Host: {rule.host}) answered {response.status}{to}, not {rule.status}"
+        said = " ".join(body.decode(errors="replace").split())[:_QUOTE]
+        return f"GET {rule.path} (Host: {rule.host}) answered {response.status}{to}, not {rule.status}" + (
+            f": {said}" if said and not said.startswith("<") else ""
+        )
     if rule.text is not None and rule.text not in body.decode(errors="replace"):
         return f"GET {rule.path} answered {response.status}, but without the text {rule.text!r}"
     return None
@@ -91,7 +95,7 @@ def wait(socket_path: Path, rule: Rule, gone: Callable[[], str | None]) -> None:
     deadline = time.monotonic() + rule.timeout
     pause = _FIRST_PAUSE
     while True:
-        wrong = ask(socket_path, rule)
+        wrong = ask(socket_path, rule, max(0.5, min(_REQUEST_TIMEOUT, deadline - time.monotonic())))
         if wrong is None:
             return
         end = gone()

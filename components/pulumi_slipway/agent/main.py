@@ -95,9 +95,11 @@ def _guarded(command: Command, request: dict[str, Any]) -> Answer:
 
 
 def _failed(error: AgentError) -> Answer:
-    text = str(error)
+    text = "\n".join(clean(line) for line in str(error).splitlines())
     say(f"error: {text}")
-    return {"ok": False, "error": "\n".join(clean(line) for line in text.splitlines())[:_ERROR_LIMIT]}
+    if len(text) > _ERROR_LIMIT:  # what went wrong is said first, why it did last
+        text = f"{text[: _ERROR_LIMIT // 2]}\n    …\n{text[-_ERROR_LIMIT // 2 :]}"
+    return {"ok": False, "error": text}
 
 
 def _read_request() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,12 @@ from . import catalogue, files, health, paths, slots
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
+from .run import TAIL
 from .slots import Live
 from .supervisor import Supervisor
+
+_WORKER_FAILED = "Exception in worker process"
+_GUNICORN_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \[([A-Z]+)\]")
 
 DRAIN = 30.0
 """Seconds that the old processes get to finish their requests by default."""
@@ -115,7 +120,7 @@ def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, re
         health.wait(app.socket(slot), rule, gone)
         say(f"healthy after {time.monotonic() - began:.2f} s: GET {rule.path} gives {rule.status}")
     except BaseException as error:
-        lines = files.last_lines(log, offset)
+        lines = _telling(files.last_lines(log, offset, lines=1000, limit=128 * 1024))
         slots.stop(app, slot, supervisor, DRAIN)
         slots.clear(app, slot)
         if isinstance(error, AgentError):
@@ -125,9 +130,24 @@ def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, re
 
 def _retire(app: AppPaths, supervisor: Supervisor, old: Live, drain: float) -> None:
     """Stop the slot that served before. Its failure to stop is told, but the release stands: it was decided."""
-    time.sleep(slots.GRACE)
     try:
+        slots.wait_queue_empty(app, old.slot)
         slots.stop(app, old.slot, supervisor, drain)
         refresh_programs(app, supervisor, [old.slot], drain + slots.STOP_MARGIN)
     except AgentError as error:
         say(f"warning: the old slot {old.slot} is not stopped yet, the next release will see to it: {error}")
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """The lines of a log that say why the app did not start.
+
+    That is the first traceback of a worker, if there is one: after it come those of the other workers, and
+    gunicorn's own. Else the last lines, without those that tell of workers coming and going.
+    """
+    for index, line in enumerate(lines):
+        if _WORKER_FAILED in line:
+            rest = lines[index + 1 :]
+            end = next((i for i, other in enumerate(rest) if _GUNICORN_LINE.match(other)), len(rest))
+            return rest[:end][-TAIL:]
+    told = [line for line in lines if not (match := _GUNICORN_LINE.match(line)) or match[1] != "INFO"]
+    return told[-TAIL:]

@@ -18,11 +18,12 @@ from . import files, users
 from .errors import AgentError
 from .paths import SLOTS, AppPaths, other_slot
 from .progress import say
+from .run import tool
 from .supervisor import Supervisor
 
-GRACE = 0.5
-"""Seconds between the switch and the old slot's order to stop: connections that nginx made just before the switch
-are taken from the old socket's queue in that time."""
+_PAUSE = 0.05
+_LONGEST_QUEUE = 10.0
+"""Seconds that connections may wait in the queue of a slot that nginx has left."""
 
 STOP_MARGIN = 20.0
 """Seconds that supervisor may need to see the end of a program, on top of the program's own time."""
@@ -143,6 +144,27 @@ def rebuild(app: AppPaths) -> Live | None:
     return live
 
 
+def wait_queue_empty(app: AppPaths, slot: str) -> None:
+    """After a switch, until no connection that nginx made before it waits to be accepted by the old slot.
+
+    A connection in the queue of a socket is lost with the socket; one that was accepted is answered.
+    """
+    deadline = time.monotonic() + _LONGEST_QUEUE
+    while True:
+        time.sleep(_PAUSE)
+        if _queued(app.socket(slot)) == 0 or time.monotonic() > deadline:
+            return
+
+
+def _queued(socket_path: Path) -> int:
+    """How many connections wait to be accepted (`ss` shows them as Recv-Q of a listening socket)."""
+    for line in tool(["ss", "--unix", "--listening", "--no-header"]).splitlines():
+        fields = line.split()
+        if len(fields) > 4 and fields[4] == str(socket_path):
+            return int(fields[2])
+    return 0
+
+
 def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live | None:
     """Bring all in line with the record: finish an interrupted switch, stop what an interrupted start left over.
 
@@ -161,7 +183,7 @@ def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live |
             supervisor.start(app.program(live.slot))
         if before is not None and before != live.slot:
             say(f"finished an interrupted switch to {live.release}")
-            time.sleep(GRACE)
+            wait_queue_empty(app, before)
     for slot in idle:
         process = supervisor.process(app.program(slot))
         if process is not None and process.alive:
