@@ -75,7 +75,8 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
         case "image":
             state.prepare()
             recipe = image.host_recipe(options.debian)
-            return image.describe(state, image.ensure(state, recipe, rebuild=options.rebuild))
+            with image.ensured(state, recipe, rebuild=options.rebuild) as key:
+                return image.describe(state, key)
         case "clean":
             machine.clean(state)
             return {"removed": str(state.root)}

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -78,26 +79,27 @@ def apt_sources(codename: str) -> str:
     release = _os_release()
     if release.get("ID") != "debian" or "VERSION_CODENAME" not in release:
         return ""
-    listing = run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
-    )
+    # Without the downloaded lists, whose presence would change what apt says
+    with tempfile.TemporaryDirectory() as lists:
+        listing = run(["apt-get", "update", "--print-uris", f"--option=Dir::State::Lists={lists}"])
     return debian_sources(listing, release["VERSION_CODENAME"], codename)
 
 
 def debian_sources(listing: str, host_codename: str, codename: str) -> str:
-    """deb822 stanzas from a `listing` of `URI SUITE COMPONENT` lines of the host's sources.
+    """deb822 stanzas from what `apt-get update --print-uris` says (`listing`) on a Debian of `host_codename`.
 
-    Taken are the component `main` of the release itself, its updates and its security updates.
+    Taken are the component `main` of the release, its updates and its security updates. Others' repositories often have
+    a suite of the release's name too; Debian's are those with updates beside it, or else the first one.
     """
-    suites = {f"{host_codename}{part}": f"{codename}{part}" for part in ("", "-updates", "-security")}
-    stanzas: dict[str, None] = {}
-    for line in listing.splitlines():
-        uri, _, rest = line.partition(" ")
-        suite, _, component = rest.partition(" ")
-        if component == "main" and suite in suites:
-            stanzas[f"Types: deb\nURIs: {uri}\nSuites: {suites[suite]}\nComponents: main\n"
-                    f"Signed-By: {DEBIAN_KEYRING}\n"] = None  # fmt: skip
-    return "\n".join(stanzas)
+    pattern = rf"'(\S+)/dists/{re.escape(host_codename)}(|-updates|-security)/main/binary-"
+    found = dict.fromkeys(re.findall(pattern, listing))
+    updated = {uri for uri, suffix in found if suffix == "-updates"}
+    debian = updated or {uri for uri, suffix in list(found)[:1]}
+    return "\n".join(
+        f"Types: deb\nURIs: {uri}/\nSuites: {codename}{suffix}\nComponents: main\nSigned-By: {DEBIAN_KEYRING}\n"
+        for uri, suffix in found
+        if uri in debian or suffix == "-security"
+    )
 
 
 def apt_options() -> list[str]:

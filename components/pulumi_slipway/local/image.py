@@ -7,6 +7,8 @@ import secrets
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,22 +38,24 @@ def rootfs(state: State, key: str) -> Path:
     return state.images / key / "rootfs"
 
 
-def ensure(state: State, recipe: Recipe, *, rebuild: bool = False) -> str:
-    """Have an image of the recipe and return its key; `rebuild` makes a new one (with today's packages).
+@contextmanager
+def ensured(state: State, recipe: Recipe, *, rebuild: bool = False) -> Iterator[str]:
+    """Have an image of the recipe and give its key; `rebuild` makes a new one (with today's packages).
 
-    Safe to interrupt and to run twice at once: an image gets its name when it is complete.
+    Until the end of the `with`, nobody takes the image away: time to write down who uses it. Safe to interrupt and to
+    run twice at once: an image gets its name when it is complete.
     """
-    with held(state.locks / "images", f"building the image {recipe.key}", timeout=_BUILD_TIMEOUT):
+    with held(_lock_file(state, recipe.debian), f"building the image {recipe.key}", timeout=_BUILD_TIMEOUT):
         key = None if rebuild else _newest(state, recipe)
         if key is None:
             key = _build(state, recipe)
             _prune(state, recipe.debian, keep=key)
-    return key
+        yield key
 
 
 def remove(state: State, debian: int) -> list[str]:
     """Remove the images of a Debian release and return their keys. Raises `LocalError` while machines use one."""
-    with held(state.locks / "images", "removing images"):
+    with held(_lock_file(state, debian), "removing images"):
         found = [folder.name for folder in _images(state, debian)]
         users = [record.name for record in state.records() if record.image in found]
         if users:
@@ -59,6 +63,10 @@ def remove(state: State, debian: int) -> list[str]:
         for key in found:
             remove_tree(state.images / key)
         return found
+
+
+def _lock_file(state: State, debian: int) -> Path:
+    return state.locks / f"images-{debian}"
 
 
 def _images(state: State, debian: int) -> list[Path]:
@@ -81,7 +89,7 @@ def _prune(state: State, debian: int, keep: str) -> None:
 def _build(state: State, recipe: Recipe) -> str:
     require_programs(TO_BUILD)
     require_file(hostconfig.DEBIAN_KEYRING, "debian-archive-keyring")
-    for left_over in state.images.glob(".building-*"):
+    for left_over in state.images.glob(f".building-debian{recipe.debian}-*"):
         remove_tree(left_over)
     key = recipe.key
     while (state.images / key).exists():

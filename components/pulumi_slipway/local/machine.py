@@ -18,6 +18,7 @@ from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.inventory import status
 from pulumi_slipway.local.locks import held, is_held
 from pulumi_slipway.local.process import run, say, succeeds
+from pulumi_slipway.local.recipe import CODENAMES
 from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, remove_tree, write_json
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -108,8 +109,8 @@ def clean(state: State) -> None:
         remove(state, folder.name)
     with held(network.HOST_LOCK, "the network of local machines"):
         network.remove(state)
-    with held(state.locks / "images", "removing images"):
-        remove_tree(state.images)
+    for debian in CODENAMES:
+        image.remove(state, debian)
     remove_tree(state.root)
 
 
@@ -155,15 +156,16 @@ def _existing(state: State, name: str, purpose: str) -> Iterator[Record]:
 
 
 def _make(state: State, name: str, user_data: bytes, debian: int, memory_mib: int | None, hostname: str) -> None:
-    key = image.ensure(state, image.host_recipe(debian))
     folder = state.folder(name)
-    remove_tree(folder)  # what an interrupted creation left
-    for part in ("upper", "work", "root"):
-        (folder / part).mkdir(parents=True)
-    os.chown(folder / "upper", UID_BASE, UID_BASE)
-    (folder / "upper").chmod(0o755)
     resolv_conf = hostconfig.resolv_conf()
-    with held(network.HOST_LOCK, "the network of local machines"):
+    with (
+        image.ensured(state, image.host_recipe(debian)) as key,
+        held(network.HOST_LOCK, "the network of local machines"),
+    ):
+        remove_tree(folder)  # what an interrupted creation left
+        for part in ("upper", "work", "root"):
+            (folder / part).mkdir(parents=True)
+        os.chown(folder / "upper", UID_BASE, UID_BASE)
         net = network.ensure(state, avoid=hostconfig.nameservers(resolv_conf))
         record = Record(
             id=f"m-{secrets.token_hex(5)}",  # short: `vb-` + id is the name of an interface, at most 15 characters

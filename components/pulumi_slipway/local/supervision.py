@@ -40,6 +40,7 @@ def start(machine_id: str, folder: Path, lower: Path, command: Sequence[str], me
             properties.append(f"MemoryMax={memory_mib}M")
         options = [f"--property={text}" for text in properties]
         run(["systemd-run", "--quiet", "--collect", f"--unit={_unit(machine_id)}", "--slice=machine.slice",
+             f"--description=Local machine {folder.name}",
              "--setenv=SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", *options, "--", *keeper])  # fmt: skip
         return
     groups = [base / "slipway" / machine_id for base in _hierarchies()]
