@@ -121,7 +121,7 @@ def changes(printed: str) -> list[str]:
 def machine_line() -> str:
     """What the measurement ran on."""
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    return f"{os.cpu_count()} processors, shared by load generator, engine and server; load average {load}"
+    return f"{os.cpu_count()} processors for everything, the server included; load average {load}"
 
 
 def table(rows: list[list[str]]) -> str:
