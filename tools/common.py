@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -34,27 +35,44 @@ def say(message: str) -> None:
 
 
 def run(
-    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, quiet: bool = False
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    quiet: bool = False,
 ) -> None:
     """Run a child process to its end; its output goes to stderr, or with `quiet` is shown only on failure.
 
-    Raises ToolError when it cannot be started or fails.
+    A quiet one that takes long says every half minute that it is alive. Raises ToolError when it cannot be started or
+    fails.
     """
+    line = " ".join(map(str, command))
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(part) for part in command],
             env=None if env is None else {**os.environ, **env},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if quiet else sys.stderr.fileno(),
             stderr=subprocess.STDOUT if quiet else None,
-            check=False,
         )
     except OSError as error:
         raise ToolError(f"cannot run {command[0]}: {error}") from error
-    if done.returncode:
-        tail = done.stdout.decode(errors="replace")[-2000:] if quiet else ""
-        raise ToolError(f"`{' '.join(map(str, command))}` failed with exit status {done.returncode}\n{tail}".rstrip())
+    begun = time.monotonic()
+    with process:
+        while True:
+            try:
+                printed, _ = process.communicate(timeout=30)
+                break
+            except subprocess.TimeoutExpired:
+                if quiet:
+                    say(f"... {time.monotonic() - begun:.0f} s")
+            except BaseException:
+                process.terminate()
+                raise
+    if process.returncode:
+        tail = printed.decode(errors="replace")[-2000:] if quiet else ""
+        raise ToolError(f"`{line}` failed with exit status {process.returncode}\n{tail}".rstrip())
 
 
 def answer(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> str:
