@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools import setup, stack
-from tools.common import CHECKOUT, LOCAL, VENV, ToolError, cache, remove_tree, run, say
+from tools.common import CHECKOUT, LOCAL, VENV, ToolError, answer, cache, remove_tree, run, say
 
 OLDEST_PYTHON = (3, 11)
 
@@ -159,13 +160,24 @@ def _clean(options: argparse.Namespace) -> int:
         status = _down(options)
         if status:
             return status
-    python = VENV / "bin" / "python"
-    if python.exists():
-        run([python, "-m", "pulumi_slipway.local", "clean"], cwd=CHECKOUT)
+    _clean_machines()
     for name in (".slipway", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache"):
         remove_tree(CHECKOUT / name)
-    say(f"kept for the next time: {VENV.name}, and {cache()} (`make distclean` removes them too)")
+    say(f"kept for the next time: {VENV.name}, and {cache()} (`make distclean` removes both)")
     return 0
+
+
+def _clean_machines() -> None:
+    """Remove the images, bridge and rules of local machines, if no other checkout has machines on them."""
+    driver = [str(VENV / "bin" / "python"), "-m", "pulumi_slipway.local"]
+    if not Path(driver[0]).exists():
+        return
+    listed = json.loads(answer([*driver, "list"]) or '{"machines": []}')
+    others = ", ".join(sorted(machine["name"] for machine in listed["machines"]))
+    if others:
+        say(f"the images of local machines are kept: machines of other checkouts stand on them ({others})")
+    else:
+        run([*driver, "clean"], cwd=CHECKOUT)
 
 
 def _distclean(options: argparse.Namespace) -> int:

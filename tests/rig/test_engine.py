@@ -215,7 +215,7 @@ def test_plug_ins_end_with_a_killed_cli_and_the_command_that_runs_goes_on(engine
     assert len(plug_ins) >= 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in plug_ins))
+    _until(lambda: not any(map(_runs, plug_ins)))
     _until(done.exists)
     assert "locked by 1 lock" in engine.up(project, check=False)
     engine.pulumi("cancel", "--yes", "dev", project=project)
@@ -246,6 +246,13 @@ def _until(condition: object, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _descendants(pid: int, word: str) -> list[int]:
