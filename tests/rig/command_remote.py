@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import posixpath
 import socket
@@ -20,6 +21,9 @@ from cryptography.hazmat.primitives import serialization
 from .command_output import TOO_LONG, Output
 from .provider import Call, RefusedError
 from .values import Properties
+
+# Every failed dial would print a traceback; what failed is in the error that the user sees.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _FOREVER = 24 * 3600.0
 """Seconds. The real plug-in bounds nothing after the TCP connection: a silent listener hangs it."""

@@ -243,7 +243,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _call(self, urn: str) -> Call:
         def log(line: str) -> None:
-            if self.engine is not None:
+            if self.engine is None:
+                return
+            with contextlib.suppress(grpc.RpcError):  # an engine that has gone does not stop what runs
                 self.engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True))
 
         return Call(name=urn.split("::")[-1], log=log, cancelled=self.cancelled)
