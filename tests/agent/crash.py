@@ -12,7 +12,16 @@ sys.path.insert(0, "/usr/local/lib/slipway/agent")
 
 from slipway_agent import main
 
-MOMENTS = {"os.rename", "os.symlink", "os.remove", "os.link", "os.mkdir", "os.rmdir", "subprocess.Popen", "socket.connect"}
+MOMENTS = {
+    "os.rename",
+    "os.symlink",
+    "os.remove",
+    "os.link",
+    "os.mkdir",
+    "os.rmdir",
+    "subprocess.Popen",
+    "socket.connect",
+}
 
 
 def die_before(number: int) -> list[int]:

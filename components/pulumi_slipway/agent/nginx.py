@@ -119,7 +119,7 @@ def reload() -> None:
     if not before:  # a kernel that does not tell
         return
     deadline = time.monotonic() + _RELOAD_WITHIN
-    while not _workers() - before:
+    while not _workers() - before or any(_accepts(worker) for worker in before):
         if time.monotonic() > deadline:
             log = files.last_lines(paths.rooted("/var/log/nginx/error.log"), lines=5)
             raise AgentError("nginx did not take up its new configuration; the old one goes on serving", log)
@@ -143,6 +143,14 @@ def _workers() -> set[int]:
     except (OSError, ValueError):
         return set()
     return {int(pid) for pid in children.split()}
+
+
+def _accepts(worker: int) -> bool:
+    """Whether a worker still takes connections: one that was told to end says so in its title."""
+    try:
+        return b"shutting down" not in Path(f"/proc/{worker}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _folder() -> Path:

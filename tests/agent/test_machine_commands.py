@@ -1,0 +1,147 @@
+"""Commands about the machine itself: claims, host keys, upgrades, set-up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from pathlib import Path
+
+import pytest
+
+from pulumi_slipway.agent_bundle import agent_bundle_document, agent_digest
+from tests.agent.conftest import _key_pair
+from tests.agent.server import OWNER, AgentFailed, App, Server, source
+
+
+def test_an_app_of_another_owner_is_refused(app: App) -> None:
+    for command, more in (
+        ("claim", {}),
+        ("remove", {}),
+        ("rollback", {}),
+        ("release", app.release_request("x", source("x"))),
+    ):
+        with pytest.raises(AgentFailed, match="belongs to another stack"):
+            app.server.agent(command, {**more, "app": app.name, "owner": "somebody else"})
+    assert app.server.text() == "old"
+
+
+@pytest.mark.parametrize("name", ["root", "www-data", "Shop", "../etc", "a-build", "x" * 27, ""])
+def test_names_that_are_no_apps_are_refused(server: Server, name: str) -> None:
+    with pytest.raises(AgentFailed):
+        server.agent("claim", {"app": name, "owner": OWNER})
+
+
+def test_a_folder_of_somebody_else_is_refused(server: Server) -> None:
+    server.shell("mkdir -p /srv/ftp && touch /srv/ftp/precious")
+    with pytest.raises(AgentFailed, match="is not Slipway's"):
+        server.agent("claim", {"app": "ftp", "owner": OWNER})
+    server.shell("rm -r /srv/ftp")
+
+
+def test_removing_an_app_leaves_nothing_of_it_and_others_serve(app: App, fresh_id: str) -> None:
+    second = App(app.server, "second")
+    second.claim()
+    second.server.agent("site", _site(second, "second.example"))
+    second.release(fresh_id, source("second"), static=None)
+    ask = {"app": "second", "owner": OWNER}
+    with app.server.visited() as visits:
+        assert app.server.agent("remove", ask) == {"removed": True}
+    assert visits.failures == []
+    places = "/etc /srv /run /var/log/slipway /var/log/nginx /var/lib/slipway"
+    found = app.server.shell(f"find {places} -name '*second*' -not -path '/run/slipway-agent/*' 2>/dev/null || true")
+    assert found == ""
+    assert app.server.shell("getent passwd second second-build || true") == ""
+    assert app.server.shell("pgrep -u second || true", check=False) == ""
+    assert app.server.agent("remove", ask) == {"removed": False}
+    assert app.server.text() == "old"
+
+
+def test_data_may_be_kept_for_a_later_claim(server: Server) -> None:
+    second = App(server, "keeper")
+    second.claim()
+    server.shell("echo precious > /srv/keeper/shared/data/file && chown keeper: /srv/keeper/shared/data/file")
+    server.agent("remove", {"app": "keeper", "owner": OWNER, "keep_data": True})
+    assert server.shell("ls -A /srv/keeper").split() == ["claim.json", "shared"]
+    server.agent("claim", {"app": "keeper", "owner": "a new stack"})
+    assert server.shell("stat -c %U /srv/keeper/shared/data/file").strip() == "keeper"
+    server.agent("remove", {"app": "keeper", "owner": "a new stack"})
+    server.shell("test ! -e /srv/keeper")
+
+
+def test_an_upgrade_replaces_the_agent_only_by_one_that_works(server: Server) -> None:
+    wanted = agent_digest()
+    assert server.agent("upgrade", agent_bundle_document()) == {"agent": wanted}
+    broken = b"#!/usr/bin/python3 -I\nraise SystemExit(3)\n"
+    with pytest.raises(AgentFailed, match="does not work here"):
+        server.agent(
+            "upgrade",
+            {"sha256": hashlib.sha256(broken).hexdigest(), "pyz": base64.b64encode(broken).decode()},
+        )
+    with pytest.raises(AgentFailed, match="damaged on its way"):
+        server.agent("upgrade", {**agent_bundle_document(), "sha256": "0" * 64})
+    assert server.agent("observe", {})["agent"] == wanted
+    assert len(server.shell("ls /usr/local/lib/slipway/*.pyz").split()) <= 2
+
+
+def test_only_the_permanent_host_key_is_left(server: Server, tmp_path: Path) -> None:
+    pair = _key_pair(tmp_path, "ed25519")
+    install = {"install": {"private": pair.private, "public": pair.public}, "only": False}
+    assert server.agent("host-keys", install)["removed"] == []
+    assert set(_offered(server)) == {"ecdsa-sha2-nistp256", "ssh-ed25519"}
+    for expected in (["ssh_host_ecdsa_key"], []):
+        removed = server.agent("host-keys", {"only": True})["removed"]
+        assert [name for name in removed if "ecdsa" in name] == expected
+    assert _offered(server) == ["ssh-ed25519"]
+    assert server.shell("ssh-keyscan -q -t ed25519 127.0.0.1").split()[1:3] == pair.public.split()[:2]
+    other = _key_pair(_folder(tmp_path), "ed25519")
+    with pytest.raises(AgentFailed, match="do not belong together"):
+        server.agent("host-keys", {"install": {"private": pair.private, "public": other.public}})
+    assert _offered(server) == ["ssh-ed25519"]
+    journal = server.shell("cat /var/lib/slipway/journal.jsonl")
+    assert pair.private.splitlines()[2] not in journal
+
+
+def test_bootstrap_waits_for_the_end_and_shows_what_went_wrong(server: Server) -> None:
+    assert server.agent("bootstrap", {"timeout": 5})["facts"]["nginx"]
+    server.shell("mv /var/lib/slipway/bootstrapped /var/lib/slipway/aside")
+    try:
+        with pytest.raises(AgentFailed, match="set-up failed"):
+            server.agent("bootstrap", {"timeout": 5})
+        server.shell("mv /run/cloud-init/result.json /run/cloud-init/aside")
+        with pytest.raises(AgentFailed, match="did not end within 1 s"):
+            server.agent("bootstrap", {"timeout": 1})
+    finally:
+        server.shell(
+            "mv /var/lib/slipway/aside /var/lib/slipway/bootstrapped;"
+            " test ! -e /run/cloud-init/aside || mv /run/cloud-init/aside /run/cloud-init/result.json"
+        )
+
+
+def test_observing_takes_no_lock(app: App) -> None:
+    app.server.shell(f"flock /run/slipway-agent/locks/app-{app.name} sleep 3 >/dev/null 2>&1 &")
+    began = time.monotonic()
+    assert app.observe()["live"].startswith("old-")
+    assert time.monotonic() - began < 2
+
+
+def _offered(server: Server) -> list[str]:
+    lines = server.shell("ssh-keyscan 127.0.0.1 2>/dev/null").splitlines()
+    return sorted({line.split()[1] for line in lines if not line.startswith("#")})
+
+
+def _folder(parent: Path) -> Path:
+    folder = parent / "other"
+    folder.mkdir()
+    return folder
+
+
+def _site(app: App, name: str) -> dict[str, object]:
+    from pulumi_slipway.app.site import SiteSpec, render_site
+
+    files = render_site(SiteSpec(app.name, [name]))
+    request = app.site_request(
+        {path: {"content": file.content, "mode": file.mode} for path, file in files.items()}, None, [name]
+    )
+    request["certificate"]["addresses"] = []
+    return request
