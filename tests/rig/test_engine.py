@@ -135,6 +135,20 @@ def test_a_program_that_ends_by_itself_is_told_with_its_status(engine: Engine) -
     assert "exited with non-zero exit code: 7" in engine.up(project, check=False)
 
 
+def test_rarely_used_parts_of_the_sdk_are_there_when_they_are_used(engine: Engine) -> None:
+    """The rig loads them late (program.py); the official host's programs have them at once."""
+    if not engine.rig:
+        pytest.skip("it is the rig that loads them late")
+    project = engine.project("""
+import sys, pulumi
+from pulumi.dynamic import CreateResult
+assert "pulumi.automation.interface" not in sys.modules
+pulumi.export("names", [pulumi.automation.LocalWorkspace.__name__, CreateResult.__name__])
+""")
+    engine.up(project)
+    assert engine.outputs()["names"] == ["LocalWorkspace", "CreateResult"]
+
+
 def test_what_a_program_prints_is_shown(engine: Engine) -> None:
     project = engine.project("print('hello from the program')\n")
     assert "hello from the program" in engine.up(project)
