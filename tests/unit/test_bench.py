@@ -6,7 +6,7 @@ import pytest
 
 from bench import noop
 from bench.project import changes, table
-from bench.release_under_load import HEADING, Run, row
+from bench.release_under_load import HEADING, Run, report_problems, row
 from bench.result import LoadResult, Sample
 
 NOTHING = """Updating (dev):
@@ -81,3 +81,19 @@ def test_a_release_that_lost_a_request_or_was_not_seen_is_no_success(
 ) -> None:
     run = Run(result(*answers), "version-0", "version-1", 3.2)
     assert problem in (run.problem or "")
+
+
+def test_a_load_that_ended_too_early_counts_unless_a_longer_one_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    early = Run(result(("version-0", 0.0)), "version-0", "version-1", 9.0, 2.0, "what Pulumi said")
+    longer = Run(result(("version-1", 0.0), ("version-2", 1.0)), "version-1", "version-2", 9.0, 2.0)
+    none = Run(result(("version-1", 0.0)), "version-1", None, None)
+    assert early.missed
+    assert report_problems([none, early, longer]) == 0
+    assert report_problems([early, none]) == 1
+    assert "what Pulumi said" in capsys.readouterr().out
+
+
+def test_a_lost_request_counts_although_a_longer_load_followed() -> None:
+    lost = Run(result(("version-0", 0.0), (None, 1.0)), "version-0", "version-1", 9.0)
+    longer = Run(result(("version-1", 0.0), ("version-2", 1.0)), "version-1", "version-2", 9.0)
+    assert report_problems([lost, longer]) == 1
