@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from tests.agent.server import OWNER, AgentFailed, App, pack, source
@@ -17,17 +20,20 @@ def test_a_release_under_load_loses_no_request(app: App, fresh_id: str) -> None:
     assert set(answer["seconds"]) == {"stage", "migrate", "start", "switch", "drain"}
 
 
-def test_a_request_in_progress_is_answered_by_the_old_release(app: App, fresh_id: str) -> None:
-    import threading
-
+def test_requests_in_progress_are_answered_by_the_old_release(app: App, fresh_id: str) -> None:
     seen: list[str] = []
-    slow = threading.Thread(target=lambda: seen.append(app.server.text("/slow")))
+    # more than the old release can work on at once: some of them are still waiting when it is told to stop
+    slow = [threading.Thread(target=lambda: seen.append(app.server.text("/slow"))) for _ in range(30)]
     request = app.release_request(fresh_id, source("new"))
-    started = threading.Timer(0.2, slow.start)
-    started.start()
-    app.server.agent("release", request)
-    slow.join()
-    assert seen == ["old"]
+    releasing = threading.Thread(target=app.server.agent, args=("release", request))
+    for thread in slow:
+        thread.start()
+    time.sleep(0.1)
+    releasing.start()
+    for thread in [*slow, releasing]:
+        thread.join()
+    assert len(seen) == 30
+    assert set(seen) == {"old"}
 
 
 def test_a_live_release_is_not_released_again_but_its_serial_is_noted(app: App, fresh_id: str) -> None:

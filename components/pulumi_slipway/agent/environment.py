@@ -114,10 +114,14 @@ def make(
         command = [uv, "pip", "install", *python, *compiled, GUNICORN]
         run.step(command, builder, source, variables, deadline, "uv pip")
     users.end_processes(builder)
-    files.take_tree(venv, builder.uid)
-    users.end_processes(builder)
-    files.sync_filesystem(app.venvs)
-    files.write_json(venv / _MARK, {"from": dependencies.kind, "python": platform.python_version()})
+    # It had to be made in its place, whose path is in its scripts; root takes it over out of the build user's reach.
+    taken = app.work / f"venv-{name}"
+    venv.rename(taken)
+    files.take_tree(taken, builder.uid)
+    files.write_json(taken / _MARK, {"from": dependencies.kind, "python": platform.python_version()})
+    files.sync_filesystem(taken)
+    taken.rename(venv)
+    files.sync_folder(app.venvs)
 
 
 def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -100,16 +100,24 @@ def sync_filesystem(path: Path) -> None:
 
 
 def folder(path: Path, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Path:
-    """A folder with exactly this mode and owner, whether it was there or not."""
+    """A folder with exactly this mode and owner, whether it was there or not.
+
+    Safe also where somebody else may rename things at the same time: what was opened is what is changed.
+    """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    state = path.lstat()
-    if not stat.S_ISDIR(state.st_mode):
-        raise AgentError(f"{path} is in the way: a folder is wanted there")
-    if os.geteuid() == 0 and (state.st_uid, state.st_gid) != (uid, gid):
-        os.lchown(path, uid, gid)
-    if stat.S_IMODE(path.lstat().st_mode) != mode:
-        path.chmod(mode)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError as error:
+        raise AgentError(f"{path} is in the way: a folder is wanted there") from error
+    try:
+        state = os.fstat(descriptor)
+        if os.geteuid() == 0 and (state.st_uid, state.st_gid) != (uid, gid):
+            os.fchown(descriptor, uid, gid)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
     return path
 
 
@@ -121,8 +129,9 @@ def sha256_file(path: Path) -> str:
 def take_tree(path: Path, former: int, gid: int = 0) -> None:
     """Make a tree root's own for good: what the user `former` built becomes unchangeable for that user.
 
-    Files get 0644 (0755 if they may be run), folders 0755; set-uid bits go. Anything in it that did not belong to
-    `former` (a hard link to somebody else's file) or that is no file, folder or link is refused.
+    It must lie where nobody but root can reach it, and `former` must have no process left. Files get 0644 (0755 if
+    they may be run), folders 0755; set-uid bits go. Anything in it that did not belong to `former` (a hard link to
+    somebody else's file) or that is no file, folder or link is refused.
     """
     for entry, state in _walk(path):
         kind = stat.S_IFMT(state.st_mode)
