@@ -21,6 +21,7 @@ from pulumi_slipway.local.process import run, succeeds
 _RUNNER: Final = Path(__file__).with_name("machine-runner.sh")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _KILL_TIMEOUT: Final = 20.0  # seconds
+_MAX_TASKS: Final = 16384  # a fork bomb stays in its machine; systemd's own number for containers
 # Of the older kind: where systemd in a machine looks for itself, and those that a caller may be limited by
 _V1_CONTROLLERS: Final = ("name=systemd", "memory", "pids", "freezer")
 
@@ -34,7 +35,7 @@ def start(machine_id: str, folder: Path, lower: Path, command: Sequence[str], me
     console = folder / "console.log"
     if _has_systemd():
         # Delegate: the machine's systemd makes groups of its own below ours
-        properties = ["Delegate=yes", "KillMode=mixed", "TasksMax=16384", "TimeoutStopSec=40",
+        properties = ["Delegate=yes", "KillMode=mixed", f"TasksMax={_MAX_TASKS}", "TimeoutStopSec=40",
                       f"StandardOutput=truncate:{console}", f"StandardError=append:{console}"]  # fmt: skip
         if memory_mib:
             properties.append(f"MemoryMax={memory_mib}M")
@@ -46,8 +47,7 @@ def start(machine_id: str, folder: Path, lower: Path, command: Sequence[str], me
     groups = [base / "slipway" / machine_id for base in _hierarchies()]
     for group in groups:
         group.mkdir(parents=True, exist_ok=True)
-    if memory_mib:
-        _limit_memory(groups, memory_mib)
+    _limit(groups, memory_mib)
     environment = {
         "PATH": os.environ["PATH"],
         "SLIPWAY_CGROUPS": " ".join(map(str, groups)),
@@ -121,18 +121,25 @@ def _hierarchies() -> list[Path]:
     return found
 
 
-def _limit_memory(groups: Sequence[Path], memory_mib: int) -> None:
+def _limit(groups: Sequence[Path], memory_mib: int | None) -> None:
     for group in groups:
-        # Version 2 hands a controller down only where that is asked for, from the top; best effort, since a group
-        # that holds processes itself may not
+        # Version 2 hands controllers down only where that is asked for, from the top; best effort, since a group that
+        # holds processes itself may not
         for folder in (group.parent.parent, group.parent):
-            with contextlib.suppress(OSError):
-                (folder / "cgroup.subtree_control").write_text("+memory")
-    for file in (path / name for path in groups for name in ("memory.max", "memory.limit_in_bytes")):
-        if file.exists():
-            file.write_text(str(memory_mib << 20))
-            return
-    raise LocalError("--memory: this host's control groups cannot limit memory here; leave it out")
+            for controller in ("memory", "pids"):
+                with contextlib.suppress(OSError):
+                    (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+    _write_limit(groups, ("pids.max",), _MAX_TASKS)
+    if memory_mib and not _write_limit(groups, ("memory.max", "memory.limit_in_bytes"), memory_mib << 20):
+        raise LocalError("--memory: this host's control groups cannot limit memory here; leave it out")
+
+
+def _write_limit(groups: Sequence[Path], names: Sequence[str], value: int) -> bool:
+    """Write the limit where there is a file of one of the `names` (those of both versions); whether there was."""
+    files = [group / name for group in groups for name in names if (group / name).exists()]
+    for file in files:
+        file.write_text(str(value))
+    return bool(files)
 
 
 def _processes(group: Path) -> Iterator[int]:
