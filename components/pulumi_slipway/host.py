@@ -7,6 +7,9 @@ from typing import TypedDict, cast
 
 import pulumi
 
+READY_TIMEOUT = 600
+"""Seconds that a server may take by default, from the first connection attempt until it is ready."""
+
 
 class Host(TypedDict):
     """How to reach one server. Plain data without a secret: the key that opens it travels beside it."""

@@ -20,11 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .agent_bundle import agent_bundle_document
-from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect
+from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect, say
 
 AGENT = "/usr/local/lib/slipway/agent"
-DEFAULT_TIMEOUT = 600
-"""Seconds from the first connection attempt to a ready server."""
 
 
 class NotReadyError(Exception):
@@ -45,7 +43,7 @@ class Request:
     boot_public: str
     host_private: str
     host_public: str
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float
 
     def host(self) -> dict[str, Any]:
         """The `Host` of this server (see `host.py`)."""
@@ -73,17 +71,19 @@ def make_ready(request: Request) -> None:
     with request.connect([request.host_public]) as connection:
         _call(connection, "host-keys", {"only": True}, timeout=60)
     with request.connect([request.host_public]):
-        _say(f"{request.address} is ready; its permanent host key is the only one left")
+        say(f"{request.address} is ready; its permanent host key is the only one left")
 
 
 def _first_contact(request: Request, deadline: float) -> None:
     """Connects as soon as sshd, the deploy user and the agent's place are there, and does all but the last act."""
-    _say(f"waiting for {request.address}:{request.port} (at most {request.timeout:.0f} s)")
+    say(f"waiting for {request.address}:{request.port} (at most {request.timeout:.0f} s)")
     trouble = "it was not tried"
     while (left := deadline - time.monotonic()) > 0:
         try:
             # a listener that accepts and stays silent must not outlast the time either
-            with request.connect([request.boot_public, request.host_public], min(HANDSHAKE_TIMEOUT, left)) as connection:
+            with request.connect(
+                [request.boot_public, request.host_public], min(HANDSHAKE_TIMEOUT, left)
+            ) as connection:
                 if connection.run(f"test -x {AGENT}").status == 0:
                     _prepare(request, connection, deadline)
                     return
@@ -111,13 +111,9 @@ def _prepare(request: Request, connection: Connection, deadline: float) -> None:
 
 def _call(connection: Connection, subcommand: str, document: dict[str, Any], timeout: float) -> None:
     command = f"sudo -n {AGENT} {subcommand}"
-    result = connection.run(command, stdin=json.dumps(document), timeout=timeout, progress=_say)
+    result = connection.run(command, stdin=json.dumps(document), timeout=timeout, progress=say)
     if result.status != 0:
         raise NotReadyError(f"{connection.address}: the step '{subcommand}' failed:\n{result.stderr.strip()}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -125,7 +121,7 @@ def main() -> int:
     try:
         make_ready(request)
     except (NotReadyError, SshError) as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 1
     print(json.dumps(request.host()))
     return 0

@@ -116,21 +116,29 @@ def presence(
     )
 
 
-def copy(
+def push(
     name: str,
     target: Target,
-    source: pulumi.Asset,
-    remote_path: pulumi.Input[str],
+    subcommand: str,
     *,
+    file: Mapping[str, str],
+    summary: pulumi.Input[str],
+    document: pulumi.Input[Mapping[str, Any]],
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
-) -> remote.CopyToRemote:
-    """Copies one file; again when its content, its path or the machine changes."""
-    return remote.CopyToRemote(
+) -> local.Command:
+    """A step that brings a file along (see `push.py`): both succeed, or the state stays as it was."""
+    request = {
+        "host": target.host,
+        "private_key": target.private_key,
+        "file": file,
+        "subcommand": subcommand,
+        "document": document,
+    }
+    return local_command(
         name,
-        connection=target.connection,
-        source=source,
-        remote_path=remote_path,
+        create=pulumi.Output.concat(local_program("push"), "  # ", summary),
+        document=request,
         triggers=[target.id],
         opts=target.options(parent, depends_on),
     )

@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -79,6 +80,19 @@ class Connection:
             raise SshError(f"{self.address}: connection lost: {error or type(error).__name__}") from error
         return Result(channel.recv_exit_status(), stdout, stderr)
 
+    @contextmanager
+    def sftp(self, timeout: float = 60.0) -> Iterator[paramiko.SFTPClient]:
+        """File transfer; each answer of the server may take `timeout` seconds. Raises `SshError` when it breaks off."""
+        try:
+            client = paramiko.SFTPClient.from_transport(self.transport)
+            if client is None:
+                raise SshError(f"{self.address}: the server closed the connection")
+            with client:
+                client.get_channel().settimeout(timeout)  # type: ignore[union-attr]
+                yield client
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SshError(f"{self.address}: the upload failed: {error or type(error).__name__}") from error
+
 
 @contextmanager
 def connect(
@@ -108,8 +122,8 @@ def connect(
         if presented not in pinned:
             raise WrongHostKeyError(
                 f"{address}:{port} presented the host key {fingerprint(presented)}, but only "
-                f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. Another machine "
-                "answers at this address, or its key was changed outside Pulumi."
+                f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. "
+                "Another machine answers at this address, or its key was changed outside Pulumi."
             )
         transport.auth_publickey(user, key)
         yield Connection(transport, address, presented)
@@ -120,6 +134,11 @@ def connect(
     finally:
         if transport is not None:
             transport.close()
+
+
+def say(line: str) -> None:
+    """Progress for people, who see it as it comes."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def fingerprint(line: str) -> str:

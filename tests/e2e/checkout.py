@@ -1,4 +1,4 @@
-"""A fresh checkout of this project, used as its users do: by `make`, by plain Pulumi commands, by a browser's requests."""
+"""A fresh checkout of this project, used as its users do: by `make`, by Pulumi, by a browser's requests."""
 
 from __future__ import annotations
 
@@ -80,6 +80,10 @@ class Checkout:
             self._environment = dict(line.split("=", 1) for line in printed.split("\0") if "=" in line)
         return self._environment
 
+    def set_secret(self, variable: str, value: str) -> None:
+        """Gives the app a variable as a user gives a secret one."""
+        self.pulumi("config", "set", "--secret", "--path", f"slipway:environment.{variable}", value, "--stack", "dev")
+
     def _run(
         self, command: list[str], environment: dict[str, str], check: bool, timeout: float
     ) -> subprocess.CompletedProcess[str]:
@@ -87,7 +91,9 @@ class Checkout:
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
         if check:
-            assert done.returncode == 0, f"`{' '.join(command)}` exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == 0, (
+                f"`{' '.join(command)}` exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done
 
     def up(self) -> str:
@@ -242,7 +248,7 @@ def _machine_name(folder: Path) -> str | None:
     state = folder / ".slipway" / "state" / ".pulumi" / "stacks" / "slipway" / "dev.json"
     if not state.exists():
         return None
-    found = re.search(r'slipway\.local remove ([a-z0-9-]+)', state.read_text())
+    found = re.search(r"slipway\.local remove ([a-z0-9-]+)", state.read_text())
     return found[1] if found else None
 
 

@@ -91,7 +91,9 @@ def test_only_the_permanent_host_key_is_offered(site: Checkout) -> None:
 
 def test_ssh_audit_finds_no_failure(site: Checkout) -> None:
     program = Path(sys.executable).with_name("ssh-audit")
-    done = subprocess.run([program, "--json", site.machine.address], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program, "--json", site.machine.address], capture_output=True, text=True, timeout=60, check=False
+    )
     audit = json.loads(done.stdout)
     failures = [
         (kind, entry["algorithm"], entry["notes"]["fail"])
@@ -128,9 +130,10 @@ def test_an_unknown_host_name_is_not_answered(site: Checkout) -> None:
 def test_headers_of_a_client_do_not_reach_the_app(site: Checkout) -> None:
     context = ssl.create_default_context(cafile=str(site.certificate))
     address = site.machine.address
-    with socket.create_connection((address, 443), timeout=10) as raw, context.wrap_socket(
-        raw, server_hostname=address
-    ) as tls:
+    with (
+        socket.create_connection((address, 443), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname=address) as tls,
+    ):
         lines = [
             "GET /language/de HTTP/1.1",
             f"Host: {address}",
@@ -152,7 +155,9 @@ def test_cloud_init_finds_no_fault_with_the_user_data(site: Checkout) -> None:
 
 def test_a_wrong_permanent_host_key_stops_everything_before_a_secret_is_sent(site: Checkout) -> None:
     machine = site.machine
-    machine.root_shell("cp -p /etc/ssh/ssh_host_ed25519_key /root/kept && cp -p /etc/ssh/ssh_host_ed25519_key.pub /root/kept.pub")
+    machine.root_shell(
+        "cp -p /etc/ssh/ssh_host_ed25519_key /root/kept && cp -p /etc/ssh/ssh_host_ed25519_key.pub /root/kept.pub"
+    )
     try:
         machine.root_shell(
             "rm /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
@@ -163,4 +168,6 @@ def test_a_wrong_permanent_host_key_stops_everything_before_a_secret_is_sent(sit
         assert "is trusted. Nothing was sent to it" in printed
         assert 'data-marker="never"' not in site.visitor().get("/").text
     finally:
-        machine.root_shell("mv /root/kept /etc/ssh/ssh_host_ed25519_key; mv /root/kept.pub /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh")
+        machine.root_shell(
+            "mv /root/kept /etc/ssh/ssh_host_ed25519_key; mv /root/kept.pub /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh"
+        )

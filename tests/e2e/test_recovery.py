@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.e2e.checkout import Checkout
+from tests.machines import Machine
 
 PIDS = {
     "the master of gunicorn": "supervisorctl pid guestbook-$(basename $(readlink /srv/guestbook/live))",
@@ -27,8 +28,15 @@ def test_a_killed_program_serves_again_by_itself(site: Checkout, who: str) -> No
     seconds = visitor.wait_until_it_answers(timeout=30)
     print(f"{who}: serving again after {seconds + 0.3:.1f} s")
     assert int(machine.root_shell(PIDS[who])) != pid
-    masters = machine.root_shell("pgrep -u guestbook -f bin/gunicorn -P 1 || true").split()
-    assert masters == [], "a gunicorn runs without its supervisord"
+    assert_no_stray_gunicorn(machine)
+
+
+def assert_no_stray_gunicorn(machine: Machine) -> None:
+    """Workers see within moments that their master is gone, and end; none stays."""
+    deadline = time.monotonic() + 15
+    while strays := machine.root_shell("pgrep -u guestbook -f bin/gunicorn -P 1 || true").split():
+        assert time.monotonic() < deadline, f"gunicorn runs without its supervisord: {strays}"
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("moment", [0.8, 1.6, 2.4])

@@ -90,7 +90,12 @@ def test_a_setting_cannot_become_a_command_of_the_script(hostile: str, tmp_path:
     start = script.index("put 0644 /etc/slipway/environment")
     part = script[start : script.index("\nEND\n", start) + 5]
     shown = subprocess.run(
-        ["sh", "-s"], input='put() { cat; }\nenvironment=""\n' + part, text=True, capture_output=True, check=True, timeout=10
+        ["sh", "-s"],
+        input='put() { cat; }\nenvironment=""\n' + part,
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=10,
     )
     assert f"PIP_INDEX_URL={hostile}\n" in shown.stdout
 

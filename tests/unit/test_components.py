@@ -15,7 +15,24 @@ from pulumi_slipway import LocalServer, WebApp
 from pulumi_slipway.agent_bundle import agent_digest
 
 Run = Callable[..., Recorder]
-SECRETS = ("deploy-private", "app-secret-key-value", "app-digest-key-value", "variable-value", "server-keys-host-private")
+SECRETS = (
+    "deploy-private",
+    "app-secret-key-value",
+    "app-digest-key-value",
+    "variable-value",
+    "server-keys-host-private",
+)
+
+
+def release_request(recorder: Recorder) -> dict[str, Any]:
+    """What the release step is told: host, key, file and the document for the agent."""
+    request: dict[str, Any] = json.loads(recorder.input("app-1-release", "stdin"))
+    return request
+
+
+def release_document(recorder: Recorder) -> dict[str, Any]:
+    document: dict[str, Any] = release_request(recorder)["document"]
+    return document
 
 
 def server() -> LocalServer:
@@ -138,12 +155,11 @@ def test_wrong_arguments_are_told_before_any_resource_is_made(run: Run, args: An
 # ----------------------------------------------------------------------------------------------------------- WebApp
 
 
-def test_the_order_is_agent_claim_site_and_archive_release(run: Run, app_folder: Path) -> None:
+def test_the_order_is_agent_claim_site_release(run: Run, app_folder: Path) -> None:
     recorder = run(lambda: app(app_folder))
     assert "app-1-agent" in recorder.depends_on("app-1-claim")
     assert "app-1-claim" in recorder.depends_on("app-1-site")
-    assert "app-1-claim" in recorder.depends_on("app-1-archive")
-    assert {"app-1-site", "app-1-archive"} <= recorder.depends_on("app-1-release")
+    assert "app-1-site" in recorder.depends_on("app-1-release")
 
 
 def test_every_remote_resource_is_triggered_by_the_hosts_id_alone_and_goes_with_the_machine(
@@ -151,7 +167,7 @@ def test_every_remote_resource_is_triggered_by_the_hosts_id_alone_and_goes_with_
 ) -> None:
     recorder = run(lambda: app(app_folder))
     remote = [name for name in recorder.names if name.startswith("app-1-")]
-    assert len(remote) == 5
+    assert len(remote) == 4
     for name in remote:
         assert list(recorder.input(name, "triggers")) == ["machine-1"], name
         assert recorder[name].deletedWith.endswith("::machine"), name
@@ -168,9 +184,11 @@ def test_steps_have_no_delete_and_the_presence_has_one(run: Run, app_folder: Pat
 
 def test_host_keys_are_pinned_in_every_connection(run: Run, app_folder: Path) -> None:
     recorder = run(lambda: app(app_folder))
-    for name in ("app-1-agent", "app-1-claim", "app-1-site", "app-1-archive", "app-1-release"):
+    for name in ("app-1-agent", "app-1-claim", "app-1-site"):
         assert recorder.is_secret(name, "connection"), name
         assert recorder.input(name, "connection")["hostKey"] == HOST["host_key"], name
+    assert recorder.is_secret("app-1-release", "stdin")
+    assert release_request(recorder)["host"] == HOST
 
 
 def test_secrets_travel_on_stdin_only(run: Run, app_folder: Path) -> None:
@@ -181,7 +199,7 @@ def test_secrets_travel_on_stdin_only(run: Run, app_folder: Path) -> None:
             if not recorder.is_secret(name, key):
                 text = str(inputs[key])
                 assert not [secret for secret in SECRETS if secret in text], (name, key)
-    document = json.loads(recorder.input("app-1-release", "stdin"))
+    document = release_document(recorder)
     assert document["environment"]["TOKEN"] == "variable-value"
     assert document["environment"]["SECRET_KEY"] == "app-secret-key-value"
 
@@ -189,28 +207,28 @@ def test_secrets_travel_on_stdin_only(run: Run, app_folder: Path) -> None:
 def test_the_release_says_its_id_and_the_names_of_its_variables(run: Run, app_folder: Path) -> None:
     recorder = run(lambda: app(app_folder))
     create = recorder.input("app-1-release", "create")
-    document = json.loads(recorder.input("app-1-release", "stdin"))
+    document = release_document(recorder)
     assert document["release"] in create
     assert "variables: DATABASE_URL SECRET_KEY TOKEN" in create
     assert not recorder.is_secret("app-1-release", "create")
 
 
 def test_a_changed_variable_is_another_release(run: Run, app_folder: Path) -> None:
-    first = json.loads(run(lambda: app(app_folder)).input("app-1-release", "stdin"))
-    second = json.loads(run(lambda: app(app_folder, environment={"TOKEN": "x"})).input("app-1-release", "stdin"))
-    assert first["release"] != second["release"]
-    assert first["archive"] == second["archive"]
+    first = release_request(run(lambda: app(app_folder)))
+    second = release_request(run(lambda: app(app_folder, environment={"TOKEN": "x"})))
+    assert first["document"]["release"] != second["document"]["release"]
+    assert first["file"] == second["file"]
 
 
 def test_a_variable_of_the_user_wins_over_ours(run: Run, app_folder: Path) -> None:
     recorder = run(lambda: app(app_folder, environment={"DATABASE_URL": "postgresql://db/x"}))
-    assert json.loads(recorder.input("app-1-release", "stdin"))["environment"]["DATABASE_URL"] == "postgresql://db/x"
+    assert release_document(recorder)["environment"]["DATABASE_URL"] == "postgresql://db/x"
 
 
 def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engine: Engine) -> None:
     first = run(lambda: app(app_folder))
     site = json.loads(first.input("app-1-site", "stdin"))
-    release = json.loads(first.input("app-1-release", "stdin"))
+    release = release_document(first)
     import hashlib
 
     files = {path: hashlib.sha256(file["content"].encode()).hexdigest() for path, file in site["files"].items()}
@@ -226,7 +244,7 @@ def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engi
 def test_a_rollback_on_the_server_raises_the_serial(run: Run, app_folder: Path, engine: Engine) -> None:
     engine.observation = observation(release="r-older", release_serial=4)
     recorder = run(lambda: app(app_folder))
-    assert json.loads(recorder.input("app-1-release", "stdin"))["serial"] == 5
+    assert release_document(recorder)["serial"] == 5
 
 
 def test_without_observing_nothing_is_asked(run: Run, app_folder: Path, engine: Engine) -> None:

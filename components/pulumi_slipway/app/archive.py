@@ -34,8 +34,6 @@ class Archive:
     path: Path
     content: str
     """sha256 (hex) of the uncompressed archive: the same for the same files, whatever compressed them."""
-    sha256: str
-    """sha256 (hex) of the file at `path`."""
     files: int
     size: int
     """Bytes of all files together."""
@@ -68,7 +66,21 @@ def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB) -> Archive:
     tar = _tar(folder, names)
     content = hashlib.sha256(tar).hexdigest()
     path = _cached(content, tar)
-    return Archive(path, content, hashlib.sha256(path.read_bytes()).hexdigest(), len(names), size)
+    return Archive(path, content, len(names), size)
+
+
+def cached_archive(content: str) -> Path:
+    """The compressed archive of that content; raises `FileNotFoundError` where this machine did not make it."""
+    path = _cache() / f"{content}.tar.gz"
+    if not path.is_file():
+        raise FileNotFoundError(f"the archive {path} is missing; run `pulumi up` again, which makes it from the source")
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """sha256 (hex) of the file at `path`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _selected(folder: Path) -> Iterator[str]:
@@ -126,15 +138,15 @@ def _inner_link(folder: Path, path: Path) -> str:
     leads_to = Path(os.path.normpath(path.parent / target))
     if Path(target).is_absolute() or not leads_to.is_relative_to(os.path.normpath(folder)):
         raise ArchiveError(
-            f"{path.relative_to(folder)} in {os.fspath(folder)!r} is a link to {target!r}, which the server does not have; "
-            f"copy the file into the folder, or list the link in {IGNORE_FILE}"
+            f"{path.relative_to(folder)} in {os.fspath(folder)!r} is a link to {target!r}, which "
+            f"the server does not have; copy the file into the folder, or list the link in {IGNORE_FILE}"
         )
     return target
 
 
 def _cached(content: str, tar: bytes) -> Path:
     """The compressed archive in the user's cache; written once, in one step, so that two runs do no harm."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway" / "archives"
+    cache = _cache()
     path = cache / f"{content}.tar.gz"
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -143,6 +155,10 @@ def _cached(content: str, tar: bytes) -> Path:
             file.write(gzip.compress(tar, compresslevel=6, mtime=0))
         Path(file.name).replace(path)
     return path
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway" / "archives"
 
 
 def _forget_old(cache: Path) -> None:

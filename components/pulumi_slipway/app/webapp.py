@@ -12,7 +12,7 @@ import pulumi_random as random
 
 from ..agent_bundle import agent_bundle_document, agent_digest
 from ..observe import Observation, drift, observe, release_serial, site_serial
-from ..remote import Target, copy, presence, step
+from ..remote import Target, presence, push, step
 from .arguments import CheckedApp, WebAppArgs, check, check_variables
 from .release import release_id, summary
 from .site import SiteSpec, render_site
@@ -72,14 +72,6 @@ class WebApp(pulumi.ComponentResource):
             depends_on=[agent],
         )
         site = _site(f"{name}-1-site", app, target, owner, observed, parent=self, depends_on=[claim])
-        archive = copy(
-            f"{name}-1-archive",
-            target,
-            pulumi.FileAsset(app.archive.path),
-            _incoming(app),
-            parent=self,
-            depends_on=[claim],
-        )
         release = _release(
             f"{name}-1-release",
             app,
@@ -89,7 +81,7 @@ class WebApp(pulumi.ComponentResource):
             variables,
             observed,
             parent=self,
-            depends_on=[site, archive],
+            depends_on=[site],
         )
         answer = release.stdout.apply(json.loads)
         self.release = answer["release"]
@@ -160,7 +152,6 @@ def _release(
             "owner": owner,
             "release": wanted,
             "serial": serial,
-            "archive": {"path": _incoming(app), "sha256": app.archive.sha256},
             "environment": variables,
             "commands": {"build": list(app.build), "release": list(app.release)},
             "web": {"kind": app.entry.kind, "target": app.entry.target, "command": None},
@@ -178,10 +169,11 @@ def _release(
 
     if observed is not None:
         pulumi.Output.all(observed, wanted).apply(lambda pair: _tell_release(app, pair[0], pair[1], parent))
-    return step(
+    return push(
         name,
         target,
         "release",
+        file={"content": app.archive.content, "path": _incoming(app)},
         summary=pulumi.Output.unsecret(
             pulumi.Output.all(wanted, serial, variables).apply(
                 lambda values: summary(app.name, values[0], values[1], list(values[2]), app.archive.files)

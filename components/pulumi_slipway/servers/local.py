@@ -11,9 +11,8 @@ import pulumi
 import pulumi_random as random
 
 from ..bootstrap import Machine, check_user_data_fits, render_user_data
-from ..host import host_from_ready
+from ..host import READY_TIMEOUT, host_from_ready
 from ..keys import ServerKeys
-from ..ready import DEFAULT_TIMEOUT
 from ..remote import local_command, local_program, local_run
 from .checks import check_keys
 
@@ -80,7 +79,7 @@ class LocalServer(pulumi.ComponentResource):
                 "boot_public": keys.boot_pair.apply(lambda pair: pair.public),
                 "host_private": keys.host_pair.apply(lambda pair: pair.private),
                 "host_public": keys.host_pair.apply(lambda pair: pair.public),
-                "timeout": args.get("ready_timeout", DEFAULT_TIMEOUT),
+                "timeout": args.get("ready_timeout", READY_TIMEOUT),
             },
             triggers=[description["id"]],
             opts=pulumi.ResourceOptions(parent=self, deleted_with=self.machine),
