@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as bootstrap makes it, with the agent of this checkout, and no app."""
     keys = tmp_path_factory.mktemp("keys")
     description = Description("agent-test", _key_pair(keys, "ecdsa"), [_key_pair(keys, "ed25519").public])
-    with machine(render_user_data(description)) as box:
+    debian = int(os.environ.get("SLIPWAY_TEST_DEBIAN", "13"))
+    with machine(render_user_data(description), debian) as box:
         found = Server(box)
         found.shell("test -f /var/lib/slipway/bootstrapped")
         found.install_agent()

@@ -143,7 +143,6 @@ def test_the_certificate_follows_the_names_and_is_renewed_before_its_end(app: Ap
     with app.server.visited() as visits:
         assert app.server.agent("renew", {"as_of": end - 100 * 24 * 3600}) == {"renewed": ["shared"]}
     assert visits.failures == []
-    assert app.observe()["site"]["certificate_ends"] > end
     renewed = app.server.shell("cat /etc/slipway/tls/shared/cert.pem")
     assert renewed != named
     assert app.server.get(ca=renewed)[0] == 200

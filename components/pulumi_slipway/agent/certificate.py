@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -124,16 +123,16 @@ def _make(app: str, subject: Subject) -> None:
 
 
 def _openssl(place: Path, subject: Subject) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as config:
-        config.write(_config(subject))
-        config.flush()
-        tool(
-            [
-                *("openssl", "req", "-x509", "-sha256", "-nodes", "-config", config.name),
-                *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", str(subject.days)),
-                *("-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")),
-            ]
-        )
+    config = place / "openssl.cnf"
+    config.write_text(_config(subject))
+    tool(
+        [
+            *("openssl", "req", "-x509", "-sha256", "-nodes", "-config", str(config), "-days", str(subject.days)),
+            *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")),
+        ]
+    )
+    config.unlink()
     (place / "key.pem").chmod(0o600)
 
 

@@ -63,9 +63,9 @@ def _become_independent(job: Path, work: Callable[[], Answer], alive: int) -> No
         os.setsid()
         if os.fork() != 0:
             os._exit(0)
-        # handlers, not SIG_IGN: what is ignored would be ignored by the programs we start, too
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
+        # A handler, not SIG_IGN: what is ignored would be ignored by the programs we start, too. SIGTERM ends us, as
+        # anything may: a machine that shuts down is not kept waiting.
+        signal.signal(signal.SIGHUP, lambda *_: None)
         output = os.open(job / "output", os.O_WRONLY | os.O_APPEND)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import sys
@@ -89,9 +90,19 @@ def _guarded(command: Command, request: dict[str, Any]) -> Answer:
         return {"ok": True, **function(request)}
     except AgentError as error:
         return _failed(error)
-    except Exception as error:  # a bug, or a broken server: say where
-        lines = traceback.format_exc().splitlines()[-12:]
-        return _failed(AgentError(f"the agent failed unexpectedly: {type(error).__name__}: {error}", lines))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" ({error.filename})" if error.filename else ""
+            return _failed(AgentError(f"the server's disk is full{where}: make room on it, and run this again"))
+        return _unexpected(error)
+    except Exception as error:  # a bug: say where
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> Answer:
+    lines = traceback.format_exception(error)[-6:]
+    told = [line for part in lines for line in part.splitlines()][-12:]
+    return _failed(AgentError(f"the agent failed unexpectedly: {type(error).__name__}: {error}", told))
 
 
 def _failed(error: AgentError) -> Answer:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import certificate, files, paths, request, slots
+from . import certificate, files, paths, request
 from .errors import AgentError
 from .facts import agent_digest, facts
 from .paths import AppPaths
+from .record import read_live, serving
 from .request import Document
 
 
@@ -26,11 +27,11 @@ def _app(app: AppPaths) -> dict[str, Any]:
     if not app.claim.exists():
         return {"claimed": False, "serial": 0, "live": None, "site": {"serial": 0, "digest": "", "files": {}}}
     try:
-        live = slots.read_live(app)
+        live = read_live(app)
     except AgentError:
         live = None
     # A switch that was interrupted is no state to be content with: the next run finishes it.
-    settled = live is not None and slots.serving(app) == live.slot
+    settled = live is not None and serving(app) == live.slot
     return {
         "claimed": True,
         "serial": live.serial if live else 0,

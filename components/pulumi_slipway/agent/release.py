@@ -14,12 +14,12 @@ from .journal import recorded
 from .lock import app_lock, held
 from .paths import AppPaths
 from .progress import say
+from .record import Live, write_live
 from .request import Document
 from .rollout import Clock
 from .run import Deadline
 from .site import recover
 from .slot import app_environment
-from .slots import Live
 from .stage import Wanted, stage
 from .supervisor import Supervisor
 
@@ -29,7 +29,8 @@ def release(document: Document) -> dict[str, Any]:
     app = AppPaths(request.app_name(document))
     serial = request.integer(document, "serial", 0)
     message = request.mapping(document, "message", {})
-    progress.hide(request.variables(document, "environment").values())
+    for key in ("environment", "build_environment"):
+        progress.hide(request.variables(document, key).values())
     wanted = Wanted.read(document)
     with (
         held(app_lock(app.app), f"release {wanted.id} of {app.app}"),
@@ -46,7 +47,7 @@ def release(document: Document) -> dict[str, Any]:
         if live is not None and live.release == wanted.id:
             say(f"{wanted.id} is live already")
             if live.serial != serial:
-                slots.write_live(app, Live(live.slot, live.release, serial, live.config))
+                write_live(app, Live(live.slot, live.release, serial, live.config))
             return {**_answer(app, wanted.id, serial, live), "changed": False}
         with clock.part("stage"):
             record = stage(app, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
@@ -14,8 +15,8 @@ from . import catalogue, files, health, paths, slots
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
+from .record import Live, read_live
 from .run import TAIL
-from .slots import Live
 from .supervisor import Supervisor
 
 _WORKER_FAILED = "Exception in worker process"
@@ -74,7 +75,7 @@ def roll_out(app: AppPaths, supervisor: Supervisor, live: Live | None, release: 
 
 def renew_processes(app: AppPaths, supervisor: Supervisor) -> bool:
     """Restart the live release under a changed configuration of its processes: in the other slot, without a gap."""
-    live = slots.read_live(app)
+    live = read_live(app)
     if live is None or live.config == process_config(app):
         return False
     say("the processes' configuration changed: the live release is started anew beside itself")
@@ -121,8 +122,9 @@ def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, re
         say(f"healthy after {time.monotonic() - began:.2f} s: GET {rule.path} gives {rule.status}")
     except BaseException as error:
         lines = _telling(files.last_lines(log, offset, lines=1000, limit=128 * 1024))
-        slots.stop(app, slot, supervisor, DRAIN)
-        slots.clear(app, slot)
+        with contextlib.suppress(AgentError):  # without its flag it does not come back, and the next run stops it
+            slots.stop(app, slot, supervisor, DRAIN)
+            slots.clear(app, slot)
         if isinstance(error, AgentError):
             raise AgentError(f"{release} did not start: {error.message}", [*error.tail, *lines]) from error
         raise

@@ -14,6 +14,7 @@ from .journal import recorded
 from .lock import MACHINE, app_lock, held
 from .paths import SLOTS, AppPaths
 from .progress import say
+from .record import read_live
 from .request import Document
 from .supervisor import Supervisor
 from .undo import Content
@@ -169,7 +170,7 @@ def _concerns_nginx(changes: dict[Path, Content | None]) -> bool:
 
 def _apply(app: AppPaths, supervisor: Supervisor) -> None:
     """Have supervisor know the programs as they are now; a live one goes on as it was started."""
-    live = slots.read_live(app)
+    live = read_live(app)
     rollout.refresh_programs(
         app, supervisor, [slot for slot in SLOTS if live is None or slot != live.slot], _STOP_WITHIN
     )

@@ -8,16 +8,14 @@ a reboot, a power cut, an agent killed between two steps.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import files, users
-from .errors import AgentError
 from .paths import SLOTS, AppPaths, other_slot
 from .progress import say
+from .record import Live, read_live, serving, write_live
 from .run import tool
 from .supervisor import Supervisor
 
@@ -27,41 +25,6 @@ _LONGEST_QUEUE = 10.0
 
 STOP_MARGIN = 20.0
 """Seconds that supervisor may need to see the end of a program, on top of the program's own time."""
-
-
-@dataclass(frozen=True)
-class Live:
-    """What serves: a slot, the release in it, and the serial of the request that put it there."""
-
-    slot: str
-    release: str
-    serial: int
-    config: str
-    """Digest of the configuration of its processes when they were started."""
-
-
-def read_live(app: AppPaths) -> Live | None:
-    """What is live according to the record; None before the first release."""
-    record = files.read_json(app.live_record)
-    if record is None:
-        return None
-    if record.get("slot") not in SLOTS:
-        raise AgentError(f"{app.live_record} is damaged (slot {record.get('slot')!r})")
-    return Live(str(record["slot"]), str(record["release"]), int(record["serial"]), str(record.get("config", "")))
-
-
-def write_live(app: AppPaths, live: Live) -> None:
-    record = {"slot": live.slot, "release": live.release, "serial": live.serial, "config": live.config}
-    files.write_json(app.live_record, record)
-
-
-def serving(app: AppPaths) -> str | None:
-    """The slot that nginx uses at this moment."""
-    try:
-        slot = os.readlink(app.run_live)  # noqa: PTH115 (its text)
-    except OSError:
-        return None
-    return slot if slot in SLOTS else None
 
 
 def prepare_run(app: AppPaths) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, certificate, claim, journal, request, slots
+from . import catalogue, certificate, claim, journal, request
 from .errors import AgentError
 from .facts import agent_digest
 from .paths import SLOTS, AppPaths
+from .record import read_live, serving
 from .request import Document
 from .supervisor import Process, Supervisor
 
@@ -18,7 +19,7 @@ def status(document: Document) -> dict[str, Any]:
     """What serves, what could, and how the processes are."""
     app = AppPaths(request.app_name(document))
     claim.require(app, document)
-    live = slots.read_live(app)
+    live = read_live(app)
     releases = [
         {
             "id": entry.id,
@@ -34,7 +35,7 @@ def status(document: Document) -> dict[str, Any]:
         "live": live.release if live else None,
         "slot": live.slot if live else None,
         "serial": live.serial if live else 0,
-        "serving": slots.serving(app),
+        "serving": serving(app),
         "processes": _processes(app),
         "releases": releases,
         "certificate_ends": certificate.not_after(app.app),

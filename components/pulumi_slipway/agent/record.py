@@ -1,0 +1,45 @@
+"""What is live: one small file whose replacement is the moment of a release, and the link that nginx follows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from . import files
+from .errors import AgentError
+from .paths import SLOTS, AppPaths
+
+
+@dataclass(frozen=True)
+class Live:
+    """What serves: a slot, the release in it, and the serial of the request that put it there."""
+
+    slot: str
+    release: str
+    serial: int
+    config: str
+    """Digest of the configuration of its processes when they were started."""
+
+
+def read_live(app: AppPaths) -> Live | None:
+    """What is live according to the record; None before the first release."""
+    record = files.read_json(app.live_record)
+    if record is None:
+        return None
+    if record.get("slot") not in SLOTS:
+        raise AgentError(f"{app.live_record} is damaged (slot {record.get('slot')!r})")
+    return Live(str(record["slot"]), str(record["release"]), int(record["serial"]), str(record.get("config", "")))
+
+
+def write_live(app: AppPaths, live: Live) -> None:
+    record = {"slot": live.slot, "release": live.release, "serial": live.serial, "config": live.config}
+    files.write_json(app.live_record, record)
+
+
+def serving(app: AppPaths) -> str | None:
+    """The slot that nginx uses at this moment."""
+    try:
+        slot = os.readlink(app.run_live)  # noqa: PTH115 (its text)
+    except OSError:
+        return None
+    return slot if slot in SLOTS else None
