@@ -63,8 +63,8 @@ def variables(ready: Ready) -> Mapping[str, str]:
     return result
 
 
-OVERRULING = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "PULUMI_STACK")
-"""Variables of the user's that would make `pulumi` mean something else."""
+OVERRULING = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "PULUMI_STACK", "PYTHONDONTWRITEBYTECODE")
+"""Variables of the user's that would make `pulumi` mean something else; or, the last, cost half a second each time."""
 
 
 def child_environment(ready: Ready) -> dict[str, str]:

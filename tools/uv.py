@@ -50,7 +50,7 @@ def _install(folder: Path) -> None:
 
 def sync(program: Path) -> None:
     """Bring the checkout's virtual environment to what the lock file says."""
-    command: list[str | Path] = [program, "sync", "--locked", "--quiet"]
+    command: list[str | Path] = [program, "sync", "--locked", "--compile-bytecode", "--quiet"]
     if not (VENV / "bin" / "python").exists():
         say("installing the Python packages of uv.lock into .venv")
         # The interpreter that runs this is new enough; uv would prefer one of its own.
