@@ -33,7 +33,7 @@ def claim(document: Document) -> dict[str, Any]:
         if found is None and app.root.exists() and any(app.root.iterdir()):
             raise AgentError(f"{app.root} exists and is not Slipway's: move it away, or give the app another name")
         entry["skip"] = found is not None and found.get("owner") == owner
-        units.install()
+        units.install(serving=any(other.live_record.exists() for other in claimed()))
         files.folder(app.root)
         files.write_json(app.claim, {"app": app.app, "owner": owner}, 0o600)
         _furnish(app)

@@ -22,6 +22,9 @@ from .run import Deadline
 GUNICORN = "gunicorn>=27.0.1,<28"
 """Added when the app does not ask for gunicorn itself."""
 
+CACHE_LIMIT = 2 * 1024**3
+"""Bytes of downloaded packages that are kept for the next environment."""
+
 _FORMAT = 1
 """Part of every key: raise it when environments are made differently."""
 
@@ -122,6 +125,7 @@ def make(
     files.sync_filesystem(taken)
     taken.rename(venv)
     files.sync_folder(app.venvs)
+    _limit_cache(app, builder)
 
 
 def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -144,6 +148,15 @@ def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None =
         "VIRTUAL_ENV": str(venv),
         "PATH": f"{venv}/bin:{run.SYSTEM_PATH}",
     }
+
+
+def _limit_cache(app: AppPaths, builder: users.User) -> None:
+    """uv never forgets a package by itself: a cache that has grown large is begun anew."""
+    cache = app.build / "cache"
+    if files.tree_size(cache) > CACHE_LIMIT:
+        say("the package cache has grown large: it is emptied")
+        files.remove(cache)
+        files.folder(cache, 0o700, builder.uid, builder.gid)
 
 
 def _machine_variables() -> dict[str, str]:

@@ -171,6 +171,11 @@ def link_tree(source: Path, target: Path) -> int:
     return count
 
 
+def tree_size(path: Path) -> int:
+    """Bytes in the files of a tree."""
+    return sum(state.st_size for _, state in _walk(path) if stat.S_ISREG(state.st_mode))
+
+
 def last_lines(path: Path, offset: int = 0, lines: int = 30, limit: int = 6000) -> list[str]:
     """The last lines of a log from `offset` on (from its start, if it was rotated since)."""
     try:

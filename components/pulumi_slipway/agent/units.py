@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 from . import files, paths
@@ -71,31 +73,32 @@ StartLimitIntervalSec=0
 [Service]
 Restart=always
 RestartSec=500ms
+LimitNOFILE=65536
 """,
 }
 
 
-def install() -> None:
-    """Write what differs; nothing is restarted by that."""
-    changed = False
-    for name, text in _UNITS.items():
-        path = _place(name)
-        files.folder(path.parent)
-        if not path.is_file() or path.read_text() != text:
-            files.write_atomic(path, text.encode())
-            changed = True
-    if changed:
-        tool(["systemctl", "daemon-reload"])
-    # also when nothing was written: an earlier run may have ended between the two
-    enabled = paths.rooted("/etc/systemd/system/multi-user.target.wants") / _BOOT
-    timer = paths.rooted("/etc/systemd/system/timers.target.wants") / _TIMER
-    if changed or not enabled.is_symlink() or not timer.is_symlink():
-        tool(["systemctl", "enable", "--quiet", _BOOT, _TIMER])
-        tool(["systemctl", "start", "--no-block", _TIMER])
+def install(serving: bool) -> None:
+    """Have them as they are to be. While an app is `serving`, nothing that serves is restarted for that."""
+    differing = [name for name, text in _UNITS.items() if not _is(_place(name), text)]
+    # The mark is written last: without it systemd may not have been told of what an interrupted run wrote.
+    if not differing and _is(_mark(), _digest()):
+        return
+    for name in differing:
+        files.folder(_place(name).parent)
+        files.write_atomic(_place(name), _UNITS[name].encode())
+    tool(["systemctl", "daemon-reload"])
+    tool(["systemctl", "enable", "--quiet", _BOOT, _TIMER])
+    tool(["systemctl", "start", "--no-block", _TIMER])
+    if not serving:
+        tool(["systemctl", "try-restart", "nginx"])  # its limits are those that it was started with
+    files.folder(paths.state())
+    files.write_atomic(_mark(), _digest().encode())
 
 
 def uninstall() -> None:
     """Take them away; absent ones are fine."""
+    _mark().unlink(missing_ok=True)
     present = [name for name in _UNITS if _place(name).exists()]
     if not present:
         return
@@ -109,6 +112,18 @@ def uninstall() -> None:
         if path.parent.name.endswith(".d") and not any(path.parent.iterdir()):
             path.parent.rmdir()
     tool(["systemctl", "daemon-reload"])
+
+
+def _mark() -> Path:
+    return paths.state() / "units"
+
+
+def _digest() -> str:
+    return hashlib.sha256(json.dumps(_UNITS).encode()).hexdigest()
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
 
 
 def _place(name: str) -> Path:
