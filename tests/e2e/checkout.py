@@ -133,7 +133,8 @@ class Checkout:
         return outputs
 
     def state_resources(self) -> list[dict[str, Any]]:
-        deployment = json.loads(self.pulumi("stack", "export", "--stack", "dev").stdout)["deployment"]
+        # in clear, as a secret that did not change is encrypted anew each time
+        deployment = json.loads(self.pulumi("stack", "export", "--show-secrets", "--stack", "dev").stdout)["deployment"]
         resources: list[dict[str, Any]] = deployment.get("resources") or []
         return resources
 

@@ -27,9 +27,10 @@ def secrets_of(site: Checkout) -> dict[str, str]:
             value = outputs.get(key)
             text = json.loads(value["plaintext"]) if isinstance(value, dict) else value
             if text:
-                lines = [line for line in text.splitlines() if "PRIVATE KEY" not in line]
+                lines = [line for line in text.splitlines() if line and "PRIVATE KEY" not in line]
                 # the first line of an OpenSSH key is the same for all of a kind
-                found[f"{name} {key}"] = lines[len(lines) // 2] if len(lines) > 1 else text
+                found[f"{name} {key}"] = lines[len(lines) // 2]
+    assert all(len(secret) >= 12 for secret in found.values())
     return found
 
 
