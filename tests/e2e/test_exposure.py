@@ -169,5 +169,6 @@ def test_a_wrong_permanent_host_key_stops_everything_before_a_secret_is_sent(sit
         assert 'data-marker="never"' not in site.visitor().get("/").text
     finally:
         machine.root_shell(
-            "mv /root/kept /etc/ssh/ssh_host_ed25519_key; mv /root/kept.pub /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh"
+            "cd /etc/ssh && mv /root/kept ssh_host_ed25519_key; mv /root/kept.pub ssh_host_ed25519_key.pub;"
+            " systemctl restart ssh"
         )

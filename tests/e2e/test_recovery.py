@@ -11,9 +11,10 @@ import pytest
 from tests.e2e.checkout import Checkout
 from tests.machines import Machine
 
+MASTER = "supervisorctl pid guestbook-$(basename $(readlink /srv/guestbook/live))"
 PIDS = {
-    "the master of gunicorn": "supervisorctl pid guestbook-$(basename $(readlink /srv/guestbook/live))",
-    "a worker": "pgrep -u guestbook -P $(supervisorctl pid guestbook-$(basename $(readlink /srv/guestbook/live))) | head -1",
+    "the master of gunicorn": MASTER,
+    "a worker": f"pgrep -u guestbook -P $({MASTER}) | head -1",
     "supervisord": "systemctl show -p MainPID --value supervisor",
     "nginx": "systemctl show -p MainPID --value nginx",
 }

@@ -39,14 +39,16 @@ def break_import(site: Checkout) -> str:
 
 
 def break_health(site: Checkout) -> str:
-    site.edit("health.py", "    release = current_app.config", '    raise RuntimeError("health is broken on purpose")\n    release = current_app.config')  # fmt: skip
+    line = "    release = current_app.config"
+    site.edit("health.py", line, f'    raise RuntimeError("health is broken on purpose")\n{line}')
     return "health is broken on purpose"
 
 
 def break_migration(site: Checkout) -> str:
     path = site.folder / "examples/guestbook/migrations/versions/0003_broken.py"
     path.write_text(
-        'revision = "0003"\ndown_revision = "0002"\n\n\ndef upgrade():\n    raise RuntimeError("no such column, alas")\n'
+        'revision = "0003"\ndown_revision = "0002"\n\n\n'
+        'def upgrade():\n    raise RuntimeError("no such column, alas")\n'
     )
     return "no such column, alas"
 

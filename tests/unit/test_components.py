@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from conftest import HOST, Engine, Recorder, observation
 
+from conftest import HOST, Engine, Recorder, observation
 from pulumi_slipway import LocalServer, WebApp
 from pulumi_slipway.agent_bundle import agent_digest
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import observation
 
+from conftest import observation
 from pulumi_slipway.app.release import release_id, summary
 from pulumi_slipway.observe import drift, release_serial, site_serial
 
