@@ -3,7 +3,9 @@
 pulumi-command's resources cannot read, so the state file alone would not notice a rollback made on the server, an
 edited file, or an `up` that was killed half-way. `observe` starts this module as a program (one process for all
 hosts), which asks each agent over one connection. Pure functions turn the answer into the inputs of the steps:
-a `serial` that stays as it is while all is as wanted, and rises by one when something has to be done.
+a `serial` that stays what the server last recorded while all is as wanted, and is a new one when something has to be
+done. A new one is the time, and not the last one plus one: a server that was wiped, or put back to an older disk,
+would else get the very number that the state has already, and nothing would be done.
 
 `python -m pulumi_slipway.observe`: `{"app": …, "hosts": [{"host": Host, "private_key": …}, …]}` on stdin;
 `{"hosts": [Observation, …]}` in the same order on stdout.
@@ -16,6 +18,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypedDict
+
+from .places import AGENT
 
 if TYPE_CHECKING:
     import pulumi
@@ -51,16 +55,16 @@ def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observati
     return answer.apply(lambda text: list(json.loads(text)["hosts"]))
 
 
-def release_serial(observed: Observation, wanted: str) -> int:
+def release_serial(observed: Observation, wanted: str, now: int) -> int:
     """The serial that makes the release step run exactly when `wanted` is not the live release."""
     serial = observed["release_serial"]
-    return serial if observed["release"] == wanted else serial + 1
+    return serial if observed["release"] == wanted else max(now, serial + 1)
 
 
-def site_serial(observed: Observation, wanted: Mapping[str, str]) -> int:
+def site_serial(observed: Observation, wanted: Mapping[str, str], now: int) -> int:
     """The serial that makes the site step run exactly when a managed file is not as `wanted` (path: sha256)."""
     serial = observed["site_serial"]
-    return serial if not drift(observed, wanted) else serial + 1
+    return serial if not drift(observed, wanted) else max(now, serial + 1)
 
 
 def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
@@ -75,7 +79,7 @@ def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
 def _ask(host: Mapping[str, Any], private_key: str, app: str) -> Observation:
     from .ssh import SshError, connect
 
-    command = "sudo -n /usr/local/lib/slipway/agent observe"
+    command = f"sudo -n {AGENT} observe"
     try:
         with connect(
             host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT

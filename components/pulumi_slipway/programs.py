@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
+import pulumi
+
 from .app.arguments import AppArgs, WebAppArgs, check
 from .app.webapp import WebApp
+from .firewall import FirewallRuleArgs
 from .servers.local import LocalServer, LocalServerArgs
 from .settings import Settings
 
@@ -13,7 +16,10 @@ from .settings import Settings
 def launch(settings: Settings) -> tuple[LocalServer, WebApp]:
     """The server and the app of `settings`; raises `ValueError` before any resource is made."""
     app_args = _app_args(settings)
-    check(app_args)
+    try:
+        check(app_args)
+    except ValueError as error:
+        raise ValueError(f"{pulumi.get_project()}:app.{error}") from None
     server = LocalServer("server", _local_args(settings))
     app = WebApp(
         "app",
@@ -32,6 +38,7 @@ def _local_args(settings: Settings) -> LocalServerArgs:
     args = LocalServerArgs(
         debian=settings.local.debian,
         admin_keys=settings.admin_keys,
+        firewall=[cast("FirewallRuleArgs", rule.model_dump()) for rule in settings.firewall],
         generation=settings.generation,
         ready_timeout=settings.ready_timeout,
     )

@@ -19,9 +19,9 @@ from typing import Any
 import paramiko
 
 from .app.archive import cached_archive, file_digest
+from .places import AGENT
 from .ssh import Connection, SshError, connect, say
 
-AGENT = "/usr/local/lib/slipway/agent"
 LIMIT = 3600.0
 """Seconds for the agent's command; it has limits of its own for each part, which are told better."""
 

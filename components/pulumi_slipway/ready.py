@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .agent_bundle import agent_bundle_document
+from .places import AGENT
 from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect, say
-
-AGENT = "/usr/local/lib/slipway/agent"
 
 
 class NotReadyError(Exception):

@@ -6,8 +6,8 @@ Two kinds run on a server, both by the agent, both with a document on stdin that
   the old state stays, and reverting the source is clean.
 - a **presence** claims something when created, and gives it up when deleted.
 
-`triggers` is only ever the host's id: a changed trigger *replaces*, that is, runs the new `create` and then the old
-`delete`. Nothing is asked of a machine that goes away itself (`deleted_with`).
+`triggers` is the host's id, for a presence also what it claims, and never content: a changed trigger *replaces*, that
+is, runs the new `create` and then the old `delete`. Nothing is asked of a machine that goes itself (`deleted_with`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import pulumi
 from pulumi_command import local, remote
 
 from .host import Host
+from .places import AGENT
 
-AGENT = "/usr/local/lib/slipway/agent"
 DIAL_TIMEOUT = 15
 """Seconds for one TCP connection attempt of pulumi-command."""
 DIAL_RETRIES = 3
@@ -49,6 +49,8 @@ class Target:
     def connection(self) -> pulumi.Output[remote.ConnectionArgs]:
         def build(values: Sequence[Any]) -> remote.ConnectionArgs:
             host, private_key = values
+            if host["proxy"]:
+                raise ValueError(f"host {host['name']!r}: a proxy ({host['proxy']!r}) is not supported yet")
             return remote.ConnectionArgs(
                 host=host["address"],
                 port=host["port"],
@@ -62,7 +64,12 @@ class Target:
         return pulumi.Output.secret(pulumi.Output.all(self.host, self.private_key).apply(build))
 
     def options(self, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on), deleted_with=self.machine)
+        return pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(depends_on),
+            deleted_with=self.machine,
+            additional_secret_outputs=["stderr"],  # it is shown as it comes; what an app says has no place in the state
+        )
 
 
 def step(
@@ -97,19 +104,23 @@ def presence(
     claim: str,
     give_up: str,
     *,
+    subject: str,
     summary: pulumi.Input[str],
     document: pulumi.Input[Mapping[str, Any]],
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
-    """Runs the agent's `claim` with `document` when created, `give_up` with the same document when deleted."""
+    """Runs the agent's `claim` with `document` when created, `give_up` with the same document when deleted.
+
+    Another `subject` (the name of what is claimed) is another claim: the new one is made, then the old one given up.
+    """
     return remote.Command(
         name,
         connection=target.connection,
         create=_agent_command(claim, summary),
         delete=_agent_command(give_up, summary),
         stdin=_as_stdin(document),
-        triggers=[target.id],
+        triggers=[target.id, subject],
         logging=remote.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=target.options(parent, depends_on),
@@ -137,7 +148,7 @@ def push(
     }
     return local_command(
         name,
-        create=pulumi.Output.concat(local_program("push"), "  # ", summary),
+        create=_with_summary(local_program("push"), summary),
         document=request,
         triggers=[target.id],
         opts=target.options(parent, depends_on),
@@ -194,7 +205,12 @@ def local_run(
 
 
 def _agent_command(subcommand: str, summary: pulumi.Input[str]) -> pulumi.Output[str]:
-    return pulumi.Output.concat(f"sudo -n {AGENT} {subcommand}  # ", summary)
+    return _with_summary(f"sudo -n {AGENT} {subcommand}", summary)
+
+
+def _with_summary(command: str, summary: pulumi.Input[str]) -> pulumi.Output[str]:
+    """The command with a comment for whoever reads the preview; no text can end the comment."""
+    return pulumi.Output.from_input(summary).apply(lambda text: f"{command}  # {' '.join(text.split())}")
 
 
 def _as_stdin(document: pulumi.Input[Mapping[str, Any]]) -> pulumi.Output[str]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from .bootstrap import UserDataTooLargeError, check_user_data_fits
-from .servers.checks import check_keys
+from .firewall import FirewallRuleArgs, rules_with
+from .servers.checks import check_keys, check_url
+from .variables import check_variables
+
+_MAY_BE_SECRET = ("environment", "admin_keys")  # the latter by mistake: a private key in place of the public one
 
 
 class SettingsError(ValueError):
@@ -60,6 +64,15 @@ class LocalSettings(_Strict):
     memory: int | None = Field(default=None, ge=256, description="limit in MiB")
 
 
+class FirewallSettings(_Strict):
+    """An item of `slipway:firewall`: a port that is open besides 22, 80 and 443."""
+
+    name: str = Field(description="what it is for")
+    port: int = Field(ge=1, le=65535, description="one of 1 to 65535")
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="tcp or udp")
+    sources: list[str] = Field(default=["0.0.0.0/0", "::/0"], description="CIDR blocks; default: anywhere")
+
+
 class Settings(_Strict):
     """All settings of a stack."""
 
@@ -67,6 +80,7 @@ class Settings(_Strict):
     app: AppSettings
     environment: dict[str, str] = Field(default={}, description="variables of the app, kept as secrets")
     local: LocalSettings = LocalSettings()
+    firewall: list[FirewallSettings] = Field(default=[], description="ports that are open besides 22, 80 and 443")
     admin_keys: list[str] = Field(default=[], description="public SSH keys of people")
     package_index: str | None = Field(default=None, description="Python package index of the server")
     proxy: str | None = Field(default=None, description="HTTP proxy of the server's package clients")
@@ -92,7 +106,11 @@ def parse_settings(values: dict[str, Any], namespace: str = "slipway") -> Settin
         lines = [_explain(details, namespace) for details in error.errors()]
         raise SettingsError("\n".join(["The settings of this stack cannot be used:", *lines])) from None
     try:
+        check_variables(list(settings.environment))
         check_keys("admin_keys", settings.admin_keys)
+        check_url("package_index", settings.package_index)
+        check_url("proxy", settings.proxy)
+        rules_with([cast("FirewallRuleArgs", rule.model_dump()) for rule in settings.firewall])
         check_user_data_fits(settings.admin_keys, package_index=settings.package_index, proxy=settings.proxy)
     except (ValueError, UserDataTooLargeError) as error:
         raise SettingsError(f"The settings of this stack cannot be used:\n  {namespace}:{error}") from None
@@ -111,8 +129,8 @@ def _value(key: str, text: Any) -> Any:
 
 
 def _explain(details: ErrorDetails, namespace: str) -> str:
-    """One line: key, value, remedy. Values of the app's variables may be secrets and are never shown."""
-    path = [str(part) for part in details["loc"]]
+    """One line: key, value, remedy. Values that may be secrets are never shown."""
+    path = [str(part) for part in details["loc"] if isinstance(part, str)]
     key = f"{namespace}:{'.'.join(path)}"
     known = _fields_at(path[:-1])
     if details["type"] == "extra_forbidden":
@@ -121,7 +139,7 @@ def _explain(details: ErrorDetails, namespace: str) -> str:
         return f"  {key}: unknown setting; {hint} Known here: {', '.join(sorted(known))}"
     if details["type"] == "missing":
         return f"  {key}: missing; set it: {_description(path)}"
-    value = "(hidden)" if path[0] == "environment" else repr(details["input"])
+    value = "(hidden)" if path[0] in _MAY_BE_SECRET else repr(details["input"])
     remedy = f" ({_description(path)})" if _description(path) else ""
     return f"  {key}: {value} does not fit: {details['msg'].lower()}{remedy}"
 
@@ -130,10 +148,18 @@ def _model_at(path: list[str]) -> type[BaseModel] | None:
     model: type[BaseModel] = Settings
     for part in path:
         field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        inner = [
+            kind for kind in (field and field.annotation, *get_args(field and field.annotation)) if _is_model(kind)
+        ]
+        if not inner:
             return None
-        model = field.annotation
+        model = inner[0]
     return model
+
+
+def _is_model(kind: object) -> bool:
+    # list[str] is an instance of type on some versions, and no class on any
+    return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel)
 
 
 def _fields_at(path: list[str]) -> list[str]:

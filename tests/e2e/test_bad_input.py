@@ -23,11 +23,12 @@ CASES = {
         "'https://x.org'",
         "give one as in",
     ),
-    "too large": (
-        settings(app="{path: ., entry: '__main__:app', archive_limit: 0}"),
-        "archive_limit: 0",
-        "give at least 1",
+    "port out of range": (
+        settings(more="  slipway:firewall: [{name: metrics, port: 70000}]\n"),
+        "slipway:firewall.port: 70000",
+        "one of 1 to 65535",
     ),
+    "name of a variable": (settings(more="  slipway:environment: {A-B: x}\n"), "'A-B'", "take letters"),
     "user data": (
         settings(more=f"  slipway:admin_keys: [{', '.join(['ssh-ed25519 ' + 'A' * 900] * 20)}]\n"),
         "over the limit of 16384",
@@ -55,6 +56,20 @@ def test_a_mistake_is_told_at_preview_and_nothing_is_touched(site: Checkout, cas
 def untouched(site: Checkout) -> list[object]:
     """All resources but for when the engine last wrote the stack's own entry."""
     return [{key: value for key, value in one.items() if key != "modified"} for one in site.state_resources()]
+
+
+def test_an_archive_over_the_limit_is_told_with_its_largest_file(site: Checkout, tmp_path: Path) -> None:
+    app = tmp_path / "large"
+    app.mkdir()
+    (app / "app.py").write_text("app = Flask(__name__)\n")
+    (app / "video.mp4").write_bytes(bytes(3 * 1024 * 1024))
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(settings(app=f"{{path: '{app}', archive_limit: 2}}"))
+    done = site.pulumi("preview", "--stack", "dev", "--config-file", str(file), check=False)
+    printed = done.stdout + done.stderr
+    assert "slipway:app.path: " in printed
+    assert "over the limit of 2 MiB (largest: video.mp4)" in printed
+    assert "raise archive_limit" in printed
 
 
 def test_an_empty_folder_is_told(site: Checkout, empty_folder: Path, tmp_path: Path) -> None:

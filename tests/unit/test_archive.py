@@ -13,11 +13,6 @@ import pytest
 from pulumi_slipway.app.archive import ArchiveError, build_archive
 
 
-@pytest.fixture(autouse=True)
-def own_process_cache() -> None:
-    build_archive.cache_clear()
-
-
 def names(folder: Path) -> list[str]:
     with tarfile.open(build_archive(folder).path) as tar:
         return tar.getnames()
@@ -40,10 +35,8 @@ def test_the_same_files_give_the_same_bytes_wherever_and_whenever(app_folder: Pa
 def test_a_changed_byte_and_a_changed_exec_bit_change_it(app_folder: Path) -> None:
     first = build_archive(app_folder).content
     (app_folder / "app.py").chmod(0o755)
-    build_archive.cache_clear()
     second = build_archive(app_folder).content
     (app_folder / "app.py").write_text("x = 1\n")
-    build_archive.cache_clear()
     assert len({first, second, build_archive(app_folder).content}) == 3
 
 
@@ -64,6 +57,13 @@ def test_with_git_tracked_files_and_untracked_ones_that_are_not_ignored_are_take
     (app_folder / "new.py").write_text("")
     (app_folder / "requirements.txt").unlink()
     assert names(app_folder) == [".gitignore", "app.py", "new.py", "static/site.css"]
+
+
+def test_a_git_that_fails_is_an_error_and_no_reason_to_take_ignored_files(app_folder: Path) -> None:
+    git(app_folder, "init", "-q")
+    (app_folder / ".git" / "HEAD").write_text("broken")
+    with pytest.raises(ArchiveError, match="git cannot list the files of .*not a git repository"):
+        build_archive(app_folder)
 
 
 def test_slipwayignore_takes_away_more(app_folder: Path) -> None:

@@ -56,6 +56,7 @@ def test_defaults_come_from_the_source(app_folder: Path) -> None:
         ({"domains": ["https://example.org"]}, r"domains\[0\]: 'https://example.org' is no host name"),
         ({"domains": ["example.org", "a_b.org"]}, r"domains\[1\]: 'a_b.org' is no host name"),
         ({"domains": ["10.0.0.300"]}, r"domains\[0\]"),
+        ({"name": "shop-build"}, "name: 'shop-build' cannot name an app"),
         ({"name": "Guest Book"}, "name: 'Guest Book' cannot name an app"),
         ({"entry": "app"}, "entry: 'app' is no entry point"),
         ({"entry": "missing:app"}, "entry: 'missing:app' names the module missing.py, which is not in"),

@@ -101,5 +101,5 @@ def test_a_setting_cannot_become_a_command_of_the_script(hostile: str, tmp_path:
 
 
 def test_a_firewall_rule_with_an_impossible_port_is_refused() -> None:
-    with pytest.raises(ValueError, match="port 70000 is not between 1 and 65535"):
+    with pytest.raises(ValueError, match="port 70000 is out of range; give one of 1 to 65535"):
         FirewallRule("web", 70000)

@@ -138,6 +138,9 @@ def test_a_missing_machine_is_a_replacement(run: Run, engine: Engine) -> None:
     [
         ({"debian": 11}, "debian: 11 is not supported"),
         ({"memory": 64}, "memory: 64 MiB is too little"),
+        ({"firewall": [{"name": "web", "port": 70000}]}, "firewall rule 'web': port 70000 is out of range"),
+        ({"firewall": [{"name": "x'; reboot; '", "port": 1}]}, "name it by letters"),
+        ({"proxy": "http://x\nEND\nreboot"}, "proxy: .* is no URL"),
         ({"admin_keys": ["nonsense"]}, r"admin_keys\[0\]: 'nonsense' is no public SSH key"),
     ],
 )
@@ -162,14 +165,16 @@ def test_the_order_is_agent_claim_site_release(run: Run, app_folder: Path) -> No
     assert "app-1-site" in recorder.depends_on("app-1-release")
 
 
-def test_every_remote_resource_is_triggered_by_the_hosts_id_alone_and_goes_with_the_machine(
+def test_every_remote_resource_is_made_anew_on_another_host_and_goes_with_the_machine(
     run: Run, app_folder: Path
 ) -> None:
     recorder = run(lambda: app(app_folder))
     remote = [name for name in recorder.names if name.startswith("app-1-")]
     assert len(remote) == 4
     for name in remote:
-        assert list(recorder.input(name, "triggers")) == ["machine-1"], name
+        subject = ["guestbook"] if name == "app-1-claim" else []
+        assert list(recorder.input(name, "triggers")) == ["machine-1", *subject], name
+        assert "stderr" in recorder[name].additionalSecretOutputs, name
         assert recorder[name].deletedWith.endswith("::machine"), name
         assert recorder[name].parent.endswith("::app"), name
 
@@ -233,7 +238,11 @@ def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engi
 
     files = {path: hashlib.sha256(file["content"].encode()).hexdigest() for path, file in site["files"].items()}
     engine.observation = observation(
-        agent=agent_digest(), release=release["release"], release_serial=1, site_serial=1, files=files
+        agent=agent_digest(),
+        release=release["release"],
+        release_serial=release["serial"],
+        site_serial=site["serial"],
+        files=files,
     )
     second = run(lambda: app(app_folder))
     for name in ("app-1-site", "app-1-release"):
@@ -241,10 +250,16 @@ def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engi
         assert second.input(name, "stdin") == first.input(name, "stdin")
 
 
-def test_a_rollback_on_the_server_raises_the_serial(run: Run, app_folder: Path, engine: Engine) -> None:
+def test_a_rollback_on_the_server_gives_a_new_serial(run: Run, app_folder: Path, engine: Engine) -> None:
     engine.observation = observation(release="r-older", release_serial=4)
     recorder = run(lambda: app(app_folder))
-    assert release_document(recorder)["serial"] == 5
+    assert release_document(recorder)["serial"] > 4
+
+
+def test_an_app_that_is_renamed_is_claimed_anew_and_its_data_are_kept(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder, name="renamed"))
+    assert list(recorder.input("app-1-claim", "triggers")) == ["machine-1", "renamed"]
+    assert json.loads(recorder.input("app-1-claim", "stdin"))["keep_data"] is True
 
 
 def test_without_observing_nothing_is_asked(run: Run, app_folder: Path, engine: Engine) -> None:

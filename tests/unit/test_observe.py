@@ -10,23 +10,32 @@ from pulumi_slipway.observe import drift, release_serial, site_serial
 
 
 def test_the_serial_stays_while_the_wanted_release_is_live() -> None:
-    assert release_serial(observation(release="r-1", release_serial=4), "r-1") == 4
+    assert release_serial(observation(release="r-1", release_serial=4), "r-1", now=9) == 4
 
 
 @pytest.mark.parametrize("live", ["", "r-rolled-back"])
-def test_the_serial_rises_when_another_release_is_live(live: str) -> None:
-    assert release_serial(observation(release=live, release_serial=4), "r-1") == 5
+def test_the_serial_is_a_new_one_when_another_release_is_live(live: str) -> None:
+    assert release_serial(observation(release=live, release_serial=4), "r-1", now=9) == 9
+
+
+def test_a_new_serial_is_above_the_last_one_even_where_the_clock_went_back() -> None:
+    assert release_serial(observation(release="r-other", release_serial=4), "r-1", now=2) == 5
+
+
+def test_a_server_that_was_wiped_does_not_get_the_number_that_the_state_has_already() -> None:
+    first = release_serial(observation(), "r-1", now=100)
+    assert release_serial(observation(), "r-1", now=200) != first
 
 
 def test_the_site_serial_stays_while_all_files_are_as_wanted() -> None:
     files = {"/etc/a": "1"}
-    assert site_serial(observation(site_serial=2, files=files), files) == 2
+    assert site_serial(observation(site_serial=2, files=files), files, now=9) == 2
 
 
 @pytest.mark.parametrize("found", [{}, {"/etc/a": "edited"}, {"/etc/a": "1", "/etc/b": "left over"}])
-def test_the_site_serial_rises_when_a_file_is_missing_edited_or_left_over(found: dict[str, str]) -> None:
+def test_the_site_serial_is_a_new_one_when_a_file_is_missing_edited_or_left_over(found: dict[str, str]) -> None:
     seen = observation(site_serial=2, files=found)
-    assert site_serial(seen, {"/etc/a": "1"}) == 3
+    assert site_serial(seen, {"/etc/a": "1"}, now=9) == 9
     assert drift(seen, {"/etc/a": "1"})
 
 

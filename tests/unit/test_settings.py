@@ -58,6 +58,22 @@ def test_a_private_key_among_the_admin_keys_is_refused_and_not_shown() -> None:
     assert "abc" not in text
 
 
+def test_a_private_key_in_place_of_the_list_of_keys_is_not_shown_either() -> None:
+    text = complaint(admin_keys="-----BEGIN OPENSSH PRIVATE KEY----- abc")
+    assert "slipway:admin_keys" in text
+    assert "abc" not in text
+
+
+def test_a_port_out_of_range_is_told() -> None:
+    text = complaint(firewall=[{"name": "metrics", "port": 70000}])
+    assert "slipway:firewall.port: 70000 does not fit" in text
+    assert "one of 1 to 65535" in text
+
+
+def test_a_variable_with_an_impossible_name_is_told() -> None:
+    assert "environment: 'A-B' is no name of a variable" in complaint(environment={"A-B": "x"})
+
+
 def test_too_many_admin_keys_for_the_user_data_are_refused_with_the_size() -> None:
     import base64
     import random

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pathspec
@@ -39,27 +38,25 @@ class Archive:
     """Bytes of all files together."""
 
 
-@cache
 def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB) -> Archive:
     """Packs `folder`: what git tracks and untracked files it does not ignore; all files where there is no git.
 
     `.slipwayignore` (gitignore's syntax) takes away more. Same files, same bytes: names sorted, no times, no owners.
-    A folder is read once in a process, so that what was checked is what is released.
     Raises `ArchiveError` for a missing or empty folder, a link that leads out of it, and above `limit_mib`.
     """
     if not folder.is_dir():
-        raise ArchiveError(f"app path {os.fspath(folder)!r} is not a folder; give the folder of your application")
+        raise ArchiveError(f"path: {os.fspath(folder)!r} is not a folder; give the folder of your application")
     names = sorted(_selected(folder))
     if not names:
         raise ArchiveError(
-            f"app path {os.fspath(folder)!r} holds no files to release; "
+            f"path: {os.fspath(folder)!r} holds no files to release; "
             f"give the folder of your application, or look at its {IGNORE_FILE} and .gitignore"
         )
     size = sum((folder / name).lstat().st_size for name in names)
     if size > limit_mib * 1024 * 1024:
         largest = max(names, key=lambda name: (folder / name).lstat().st_size)
         raise ArchiveError(
-            f"app path {os.fspath(folder)!r}: {size / 1024 / 1024:.0f} MiB in {len(names)} files is over the limit of "
+            f"path: {os.fspath(folder)!r} with {size / 1024 / 1024:.0f} MiB in {len(names)} files is over the limit of "
             f"{limit_mib} MiB (largest: {largest}). List what the server does not need in {IGNORE_FILE}, "
             "or raise archive_limit"
         )
@@ -85,7 +82,8 @@ def file_digest(path: Path) -> str:
 
 def _selected(folder: Path) -> Iterator[str]:
     ignored = pathspec.GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *_ignore_lines(folder)])
-    for name in _git_files(folder) or _all_files(folder):
+    listed = _git_files(folder)
+    for name in _all_files(folder) if listed is None else listed:
         if not ignored.match_file(name) and (folder / name).is_symlink() | (folder / name).is_file():
             yield name
 
@@ -96,14 +94,20 @@ def _ignore_lines(folder: Path) -> list[str]:
 
 
 def _git_files(folder: Path) -> list[str] | None:
-    """Paths relative to `folder`; None where it is not in a git work tree (or git is not installed)."""
+    """Paths relative to `folder`; None where it is in no git work tree.
+
+    A git that fails where there is a work tree is an error: all files would else be released, ignored ones too.
+    """
+    if not any((parent / ".git").exists() for parent in (folder.resolve(), *folder.resolve().parents)):
+        return None
     command = ["git", "-C", os.fspath(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         run = subprocess.run(command, capture_output=True, check=False, timeout=60)
     except FileNotFoundError:
-        return None
+        raise ArchiveError(f"path: {os.fspath(folder)!r} is in a git work tree, but git is not installed") from None
     if run.returncode != 0:
-        return None
+        said = run.stderr.decode(errors="replace").strip()
+        raise ArchiveError(f"path: git cannot list the files of {os.fspath(folder)!r}: {said}")
     return [name.decode() for name in run.stdout.split(b"\0") if name]
 
 
@@ -138,7 +142,7 @@ def _inner_link(folder: Path, path: Path) -> str:
     leads_to = Path(os.path.normpath(path.parent / target))
     if Path(target).is_absolute() or not leads_to.is_relative_to(os.path.normpath(folder)):
         raise ArchiveError(
-            f"{path.relative_to(folder)} in {os.fspath(folder)!r} is a link to {target!r}, which "
+            f"path: {path.relative_to(folder)} in {os.fspath(folder)!r} is a link to {target!r}, which "
             f"the server does not have; copy the file into the folder, or list the link in {IGNORE_FILE}"
         )
     return target

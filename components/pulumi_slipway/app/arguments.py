@@ -11,11 +11,11 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..variables import check_variables
 from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive
 from .detect import Entry, find_entry, find_static, procfile_release
 
-_APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
 
 
@@ -107,6 +107,9 @@ class CheckedApp:
 
 def check(args: AppArgs) -> CheckedApp:
     """Raises `ValueError` naming the argument, its value and the remedy."""
+    variables = args.get("environment", {})
+    if isinstance(variables, Mapping):
+        check_variables(list(variables))
     folder = Path(args["path"])
     archive = build_archive(folder, _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1))
     entry = _entry(folder, args.get("entry"), args.get("kind"))
@@ -135,19 +138,12 @@ def check_host_name(key: str, value: str) -> str:
     return value.lower()
 
 
-def check_variables(names: Sequence[str]) -> None:
-    """Raises `ValueError` for a name that no environment can hold; values are not looked at."""
-    for name in names:
-        if not _VARIABLE.fullmatch(name):
-            raise ValueError(f"environment: {name!r} is no name of a variable; take letters, digits and _")
-
-
 def _app_name(folder: Path, given: str | None) -> str:
     name = given or re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
     if not _APP_NAME.fullmatch(name):
         raise ValueError(
-            f"name: {name!r} cannot name an app on a server; set name to 1 to 24 lower-case letters, digits and -, "
-            "beginning with a letter"
+            f"name: {name!r} cannot name an app on a server; set name to 1 to 24 lower-case letters, digits and inner "
+            "dashes, beginning with a letter and not ending in -build"
         )
     return name
 

@@ -36,7 +36,7 @@ def find_entry(folder: Path) -> Entry:
         if found:
             return found
     raise DetectionError(
-        f"no entry point found in {os.fspath(folder)!r} (looked for an app or a create_app in "
+        f"entry: no entry point found in {os.fspath(folder)!r} (looked for an app or a create_app in "
         f"{', '.join(looked_at) or 'Python files, of which there are none'}); "
         'set entry, for example entry: "mypackage:create_app()" or "wsgi:application"'
     )

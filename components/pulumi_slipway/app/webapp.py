@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -12,8 +13,9 @@ import pulumi_random as random
 
 from ..agent_bundle import agent_bundle_document, agent_digest
 from ..observe import Observation, drift, observe, release_serial, site_serial
+from ..places import INCOMING
 from ..remote import Target, presence, push, step
-from .arguments import CheckedApp, WebAppArgs, check, check_variables
+from .arguments import CheckedApp, WebAppArgs, check
 from .release import release_id, summary
 from .site import SiteSpec, render_site
 
@@ -66,8 +68,10 @@ class WebApp(pulumi.ComponentResource):
             target,
             "claim",
             "remove",
+            subject=app.name,
             summary=app.name,
-            document={"app": app.name, "owner": owner},
+            # an app that is renamed, or taken off a server that stays, leaves its data there: they may be all there is
+            document={"app": app.name, "owner": owner, "keep_data": True},
             parent=self,
             depends_on=[agent],
         )
@@ -194,7 +198,6 @@ def _variables(
 
     def merge(values: Sequence[Any]) -> dict[str, str]:
         key, given = values
-        check_variables(list(given))
         defaults = {
             "SECRET_KEY": key,
             "DATABASE_URL": f"sqlite:////srv/{app.name}/shared/data/{app.name}.db",
@@ -246,7 +249,7 @@ def _is_address(name: str) -> bool:
 
 
 def _incoming(app: CheckedApp) -> str:
-    return f"/home/deploy/incoming/{app.name}-{app.archive.content[:32]}.tar.gz"
+    return f"{INCOMING}/{app.name}-{app.archive.content[:32]}.tar.gz"
 
 
 def _checked(observed: Observation) -> Observation:
@@ -254,7 +257,9 @@ def _checked(observed: Observation) -> Observation:
     if observed["error"]:
         message = f"The server could not be observed: {observed['error']}."
         if not pulumi.runtime.is_dry_run():
-            raise RuntimeError(f"{message} Make it reachable, or set observe to false to trust the last known state.")
+            raise pulumi.RunError(
+                f"{message} Make it reachable, or set observe to false to trust the last known state."
+            )
         pulumi.log.warn(f"{message} What is on it is unknown: the preview shows every step as to be run.")
     return observed
 
@@ -262,7 +267,8 @@ def _checked(observed: Observation) -> Observation:
 def _serial(observed: pulumi.Output[Observation] | None, wanted: pulumi.Output[Any], decide: Any) -> pulumi.Output[int]:
     if observed is None:
         return pulumi.Output.from_input(0)
-    return pulumi.Output.all(observed, wanted).apply(lambda pair: int(decide(*pair)))
+    now = int(time.time())
+    return pulumi.Output.all(observed, wanted).apply(lambda pair: int(decide(pair[0], pair[1], now)))
 
 
 def _tell_release(app: CheckedApp, observed: Observation, wanted: str, resource: pulumi.Resource) -> None:

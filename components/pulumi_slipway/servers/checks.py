@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 
 KEY_TYPES = (
@@ -25,7 +26,13 @@ def check_keys(key: str, lines: Sequence[str]) -> None:
         if "PRIVATE KEY" in line:
             raise ValueError(f"{where}: this is a private key; give the public one (the file that ends in .pub)")
         if len(parts) < 2 or parts[0] not in KEY_TYPES or "\n" in line.strip() or not _is_base64(parts[1]):
-            raise ValueError(f"{where}: {line[:60]!r} is no public SSH key; give a line as in ~/.ssh/id_ed25519.pub")
+            raise ValueError(f"{where}: {line[:40]!r} is no public SSH key; give a line as in ~/.ssh/id_ed25519.pub")
+
+
+def check_url(key: str, value: str | None) -> None:
+    """Raises `ValueError`, naming `key`, for what is no http(s) URL; it becomes a line of a file on the server."""
+    if value is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError(f"{key}: {value!r} is no URL; give one as in https://packages.example.org/simple")
 
 
 def _is_base64(text: str) -> bool:

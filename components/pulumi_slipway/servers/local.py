@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,16 +12,18 @@ import pulumi
 import pulumi_random as random
 
 from ..bootstrap import Machine, check_user_data_fits, render_user_data
+from ..firewall import FirewallRuleArgs, rules_with
 from ..host import READY_TIMEOUT, host_from_ready
 from ..keys import ServerKeys
 from ..remote import local_command, local_program, local_run
-from .checks import check_keys
+from .checks import check_keys, check_url
 
 SUPPORTED_DEBIAN = (12, 13)
 
 
 class LocalServerArgs(TypedDict):
-    """All may be left out."""
+    """All may be left out. What a machine is made with (all but `ready_timeout`) is used once, when it is made: a
+    change warns, and takes effect with the next `generation`."""
 
     debian: NotRequired[int]
     """Release of Debian, 12 or 13; default: 13."""
@@ -32,6 +35,8 @@ class LocalServerArgs(TypedDict):
     """URL of the Python package index that the server uses; default: as on this machine."""
     proxy: NotRequired[str]
     """URL of an HTTP proxy for the server's package clients; default: as on this machine."""
+    firewall: NotRequired[Sequence[FirewallRuleArgs]]
+    """Ports that are open besides 22, 80 and 443; default: none."""
     generation: NotRequired[int]
     """Raise it to have the machine replaced by a new one, without its data; default: 1."""
     ready_timeout: NotRequired[int]
@@ -116,19 +121,22 @@ def _machine(
                 admin_keys=args.get("admin_keys", ()),
                 package_index=args.get("package_index"),
                 proxy=args.get("proxy"),
+                firewall=rules_with(args.get("firewall", ())),
             )
         )
     )
+    made_with = status.apply(lambda found: _made_with(name, args, found))
     options = ["--debian", str(args.get("debian", 13))]
     if "memory" in args:
         options += ["--memory", str(args["memory"])]
     return local_command(
         f"{name}-machine",
         create=pulumi.Output.format(
-            "{} --label incarnation={} --label wake={} {}",
+            "{} --label incarnation={} --label wake={} --label made-with={} {}",
             local_program("local", "create", *options),
             incarnation,
             wake,
+            made_with,
             machine_name,
         ),
         delete=pulumi.Output.format(
@@ -140,6 +148,19 @@ def _machine(
         triggers=[incarnation],
         opts=child,
     )
+
+
+def _made_with(name: str, args: LocalServerArgs, found: Mapping[str, Any]) -> str:
+    """A digest of what the machine was made with; warns when that is not what is asked for now."""
+    asked = {key: value for key, value in args.items() if key not in ("ready_timeout", "generation")}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=list).encode()).hexdigest()[:12]
+    made: str = found["labels"].get("made-with", digest)
+    if made != digest:
+        pulumi.log.warn(
+            f"{name}: the machine was made with other settings (of {', '.join(sorted(asked))}) than it has now; they "
+            f"take effect on a new machine: set generation to {args.get('generation', 1) + 1} (its data go with it)"
+        )
+    return made
 
 
 def _prefix(name: str) -> str:
@@ -157,4 +178,7 @@ def _check(args: LocalServerArgs) -> None:
     if memory is not None and memory < 256:
         raise ValueError(f"memory: {memory} MiB is too little for a server; give at least 256, or leave it out")
     check_keys("admin_keys", args.get("admin_keys", ()))
+    check_url("package_index", args.get("package_index"))
+    check_url("proxy", args.get("proxy"))
+    rules_with(args.get("firewall", ()))
     check_user_data_fits(args.get("admin_keys", ()), package_index=args.get("package_index"), proxy=args.get("proxy"))
