@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, cast, get_args
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -148,18 +148,14 @@ def _model_at(path: list[str]) -> type[BaseModel] | None:
     model: type[BaseModel] = Settings
     for part in path:
         field = model.model_fields.get(part)
-        inner = [
-            kind for kind in (field and field.annotation, *get_args(field and field.annotation)) if _is_model(kind)
-        ]
+        if field is None:
+            return None
+        kinds = (field.annotation, *get_args(field.annotation))  # a model, or a list of them
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return None
         model = inner[0]
     return model
-
-
-def _is_model(kind: object) -> bool:
-    # list[str] is an instance of type on some versions, and no class on any
-    return isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel)
 
 
 def _fields_at(path: list[str]) -> list[str]:

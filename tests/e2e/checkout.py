@@ -118,7 +118,7 @@ class Checkout:
         """An `up` in a session of its own, to be killed by its caller; all of it is gone at the end."""
         process = subprocess.Popen(
             ["pulumi", "up", "--yes", "--skip-preview", "--stack", "dev"],
-            cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,
         )  # fmt: skip
         try:
@@ -127,6 +127,8 @@ class Checkout:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
+            assert process.stdout
+            process.stdout.close()
 
     def outputs(self) -> dict[str, Any]:
         outputs: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json", "--stack", "dev").stdout)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from tests.e2e.checkout import Checkout
+from pulumi_slipway.bootstrap import HostKeyPair, Machine, render_user_data
+from tests.e2e.checkout import PROJECT, Checkout
+from tests.machines import machine
 
 
 def open_ports(address: str) -> list[int]:
@@ -24,9 +31,6 @@ def open_ports(address: str) -> list[int]:
             one.setblocking(False)
             one.connect_ex((address, port))
             sockets[one] = port
-        import select
-        import time
-
         deadline = time.monotonic() + 0.15
         pending = dict(sockets)
         while pending and (left := deadline - time.monotonic()) > 0:
@@ -153,13 +157,47 @@ def test_cloud_init_finds_no_fault_with_the_user_data(site: Checkout) -> None:
     assert "recoverable_errors: {}" in site.machine.root_shell("cloud-init status --long")
 
 
+def test_a_wrong_boot_key_stops_the_ready_step_at_once_and_nothing_is_sent() -> None:
+    boot, other, host, deploy = new_keys("ecdsa", "ecdsa", "ed25519", "ed25519")
+    user_data = render_user_data(Machine("impostor", HostKeyPair(*boot), [deploy[1]]))
+    with machine(user_data) as box:
+        request = {
+            "id": box.id, "name": box.name, "address": box.address, "private_address": box.address, "port": 22,
+            "user": "deploy", "private_key": deploy[0], "boot_public": other[1], "host_private": host[0],
+            "host_public": host[1], "timeout": 120,
+        }  # fmt: skip
+        begin = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "pulumi_slipway.ready"], input=json.dumps(request), capture_output=True, text=True,
+            timeout=100, check=False, env=os.environ | {"PYTHONPATH": str(PROJECT / "components")},
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "is trusted. Nothing was sent to it" in done.stderr
+        assert host[0].splitlines()[1] not in done.stdout + done.stderr
+        assert time.monotonic() - begin < 30
+        assert "Accepted publickey" not in box.root_shell("journalctl -u ssh --no-pager")
+
+
+def new_keys(*kinds: str) -> list[tuple[str, str]]:
+    """(private, public) of each kind, in OpenSSH form."""
+    found = []
+    for kind in kinds:
+        key = ec.generate_private_key(ec.SECP256R1()) if kind == "ecdsa" else ed25519.Ed25519PrivateKey.generate()
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        found.append((private.decode(), public.decode()))
+    return found
+
+
 def test_a_wrong_permanent_host_key_stops_everything_before_a_secret_is_sent(site: Checkout) -> None:
-    machine = site.machine
-    machine.root_shell(
+    server = site.machine
+    server.root_shell(
         "cp -p /etc/ssh/ssh_host_ed25519_key /root/kept && cp -p /etc/ssh/ssh_host_ed25519_key.pub /root/kept.pub"
     )
     try:
-        machine.root_shell(
+        server.root_shell(
             "rm /etc/ssh/ssh_host_ed25519_key && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
             " && systemctl restart ssh"
         )
@@ -168,7 +206,7 @@ def test_a_wrong_permanent_host_key_stops_everything_before_a_secret_is_sent(sit
         assert "is trusted. Nothing was sent to it" in printed
         assert 'data-marker="never"' not in site.visitor().get("/").text
     finally:
-        machine.root_shell(
+        server.root_shell(
             "cd /etc/ssh && mv /root/kept ssh_host_ed25519_key; mv /root/kept.pub ssh_host_ed25519_key.pub;"
             " systemctl restart ssh"
         )

@@ -48,7 +48,7 @@ def state() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        driver("--state", str(folder), "clean")
+        driver("--state", str(folder), "clean", "--all")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -40,13 +40,18 @@ def assert_no_stray_gunicorn(machine: Machine) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("moment", [0.8, 1.6, 2.4])
-def test_an_up_killed_in_the_middle_of_a_release_is_finished_by_the_next(site: Checkout, moment: float) -> None:
+MOMENTS = {"upload": "uploading", "migration": "release: flask", "healthy": "healthy after"}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_up_killed_in_the_middle_of_a_release_is_finished_by_the_next(site: Checkout, moment: str) -> None:
     site.mark(f"killed-{moment}")
     with site.starting_up() as process:
-        time.sleep(moment)
+        assert process.stdout
+        seen = next((line for line in process.stdout if MOMENTS[moment] in line), None)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=30)
+    assert seen, f"the release never came to {MOMENTS[moment]!r}"
     assert site.visitor().get("/").status == 200
     site.make("up")
     assert f'data-marker="killed-{moment}"' in site.visitor().get("/").text
@@ -80,8 +85,9 @@ def test_a_file_edited_on_the_server_is_shown_by_preview_and_written_anew_by_up(
 def test_the_lock_of_a_living_pulumi_is_left_alone(site: Checkout) -> None:
     site.mark("locked")
     with site.starting_up() as process:
-        time.sleep(0.5)
+        assert process.stdout
+        next(line for line in process.stdout if "uploading" in line)
         done = site.make("up", check=False)
-        process.wait(timeout=120)
+        process.communicate(timeout=120)
     assert done.returncode != 0
     assert "lock" in (done.stdout + done.stderr).lower()

@@ -61,11 +61,17 @@ def break_variable(site: Checkout) -> str:
     return "unable to open database file"
 
 
+def what_serves(site: Checkout) -> str:
+    """Slot, code, environment, variables and processes of the live release."""
+    links = "readlink -f /srv/guestbook/live /srv/guestbook/live/code /srv/guestbook/live/venv /srv/guestbook/live/env"
+    return site.machine.root_shell(f"{links}; pgrep -u guestbook | sort")
+
+
 @pytest.mark.parametrize("spoil", [break_import, break_health, break_migration, break_variable])
 def test_a_bad_release_fails_with_the_apps_last_lines_and_changes_nothing(
     site: Checkout, spoil: Callable[[Checkout], str]
 ) -> None:
-    live = site.live()
+    live, serving = site.live(), what_serves(site)
     words = spoil(site)
     with start_load(site.url, 50, 15, False, ca=site.certificate) as load:
         printed = site.failing_up()
@@ -73,6 +79,7 @@ def test_a_bad_release_fails_with_the_apps_last_lines_and_changes_nothing(
     assert words in printed
     assert result.failures == {}
     assert site.live() == live
+    assert what_serves(site) == serving
 
     site.machine.reboot()
     site.visitor().wait_until_it_answers()
