@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.local import guest, hostconfig, image, network, requirements
+from pulumi_slipway.local import guest, hostconfig, image, machine, network, requirements
 from pulumi_slipway.local.cli import main
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held, is_held
@@ -132,6 +132,56 @@ def test_user_data_is_readable_by_the_machines_root_only() -> None:
     assert "Address=10.213.0.2/24\n" in str(files["/etc/systemd/network/10-slipway-local.network"].content)
 
 
+def test_an_index_password_of_the_operators_home_is_for_root_of_the_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = "https://me:planted@index.example/simple"
+    for name, text in (
+        ("pip/pip.conf", f"[global]\nindex-url = {planted}\n"),
+        ("uv/uv.toml", f'index-url="{planted}"'),
+    ):
+        path = tmp_path / ".config" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(hostconfig, "_homes", lambda: iter([tmp_path]))
+    monkeypatch.setattr(hostconfig, "ca_certificates", lambda: {"a.crt": "A"})
+    record = Record("m-0123456789", "web", "web", 13, "debian13-0", "10.213.0.2", None)
+    files = guest.first_files(record, NET, "0" * 32, b"", hostconfig.client_files())
+    holders = {path: file.mode for path, file in files.items() if "planted" in str(file.content)}
+    assert holders == {"/root/.config/pip/pip.conf": 0o600, "/root/.config/uv/uv.toml": 0o600}
+    assert files["/etc/uv/uv.toml"] == guest.File("native-tls = true\n", 0o644)
+
+
+def test_an_index_without_a_password_is_for_everybody_in_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".config" / "uv").mkdir(parents=True)
+    (tmp_path / ".config" / "uv" / "uv.toml").write_text('index-url = "https://index.example/simple"\n')
+    monkeypatch.delenv("UV_CONFIG_FILE", raising=False)
+    monkeypatch.setattr(hostconfig, "_homes", lambda: iter([tmp_path]))
+    files = hostconfig.client_files()
+    assert "index.example" in files["/etc/uv/uv.toml"]
+    assert not [path for path in files if path.startswith("/root/")]
+
+
+def test_clean_touches_nothing_while_there_are_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "HOST_LOCK", tmp_path / "host.lock")
+    monkeypatch.setattr(network, "remove", lambda _state: None)
+    state = State(tmp_path / "state")
+    state.prepare()
+    state.folder("web").mkdir()
+    state.write_record(Record("m-0123456789", "web", "web", 13, "debian13-0", "10.213.0.2", None))
+    with pytest.raises(LocalError, match="web. Remove them first .remove NAME., or with all their data: clean --all"):
+        machine.clean(state)
+    assert state.record("web") is not None
+    (state.folder("web") / "machine.json").unlink()  # what an interrupted creation leaves is no machine
+    machine.clean(state)
+    assert not state.root.exists()
+
+
 def test_state_folders_have_names_of_their_own_on_the_host(tmp_path: Path) -> None:
     assert State(DEFAULT_ROOT).tag == "0"
     tags = {State(tmp_path / name).tag for name in ("a", "b")}
@@ -183,7 +233,9 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
 
 
 def test_missing_programs_are_named_with_their_packages() -> None:
-    with pytest.raises(LocalError, match=r"no-such-program missing: `apt-get install its-package`.*target `existing`"):
+    with pytest.raises(
+        LocalError, match=r"no-such-program missing: `apt-get install its-package`.*a Linux virtual machine"
+    ):
         requirements.require_programs({"no-such-program": "its-package", "sh": "dash"})
 
 
@@ -194,7 +246,7 @@ def test_another_system_is_refused_with_the_alternatives(
     assert main(["list"]) == 1
     message = capsys.readouterr().err
     assert "need Linux, and this is darwin" in message
-    assert "target `existing`" in message
+    assert "a Linux virtual machine" in message
 
 
 def test_without_root_and_sudo_the_message_says_what_helps(

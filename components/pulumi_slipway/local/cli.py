@@ -78,7 +78,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
             with image.ensured(state, recipe, rebuild=options.rebuild) as key:
                 return image.describe(state, key)
         case "clean":
-            machine.clean(state)
+            machine.clean(state, machines=options.all)
             return {"removed": str(state.root)}
     return inventory.status(state, options.name)
 
@@ -124,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     choice = images.add_mutually_exclusive_group()
     choice.add_argument("--rebuild", action="store_true", help="build it anew, with today's packages")
     choice.add_argument("--remove", action="store_true", help="remove it")
-    command("clean", "remove all machines, images, the network and the state folder", named=False)
+    removals = command("clean", "remove images, network and state folder, unless there are machines", named=False)
+    removals.add_argument("--all", action="store_true", help="remove all machines with their data first")
     return parser
 
 

@@ -46,9 +46,9 @@ def first_files(
         f"{_SEED}/meta-data": File(meta_data + "\n", 0o600),
         f"{_SEED}/user-data": File(user_data, 0o600),
     }
-    # Index URLs may hold passwords, but users of the machine are to use them: it is as readable as on the host
+    # What is readable here may hold an index's password that everybody on the host can read too, and no other
     for path, text in clients.items():
-        files[path] = File(text, 0o600 if "auth.conf" in path else 0o644)
+        files[path] = File(text, 0o600 if path.startswith("/root/") or "auth.conf" in path else 0o644)
     return files
 
 
@@ -58,7 +58,7 @@ def write_files(upper: Path, files: Mapping[str, File]) -> None:
         path = upper / name.lstrip("/")
         missing = [folder for folder in path.parents if folder.is_relative_to(upper) and not folder.exists()]
         for folder in reversed(missing):
-            folder.mkdir(mode=0o755)
+            folder.mkdir(mode=0o700 if folder.is_relative_to(upper / "root") else 0o755)
             os.chown(folder, UID_BASE, UID_BASE)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as output:

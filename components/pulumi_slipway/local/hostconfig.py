@@ -11,15 +11,16 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pulumi_slipway.local import requirements
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.process import run, succeeds
 
 CA_BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 CA_FOLDER: Final = "/usr/local/share/ca-certificates"
-DEBIAN_KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # systemd-resolved's own address is the host's loopback; this file has the servers that it asks
 _RESOLV_CONFS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
@@ -91,12 +92,13 @@ def debian_sources(listing: str, host_codename: str, codename: str) -> str:
     Taken are the component `main` of the release, its updates and its security updates. Others' repositories often have
     a suite of the release's name too; Debian's are those with updates beside it, or else the first one.
     """
+    keyring = requirements.keyring() or requirements.KEYRINGS[0]
     pattern = rf"'(\S+)/dists/{re.escape(host_codename)}(|-updates|-security)/main/binary-"
     found = dict.fromkeys(re.findall(pattern, listing))
     updated = {uri for uri, suffix in found if suffix == "-updates"}
     debian = updated or {uri for uri, suffix in list(found)[:1]}
     return "\n".join(
-        f"Types: deb\nURIs: {uri}/\nSuites: {codename}{suffix}\nComponents: main\nSigned-By: {DEBIAN_KEYRING}\n"
+        f"Types: deb\nURIs: {uri}/\nSuites: {codename}{suffix}\nComponents: main\nSigned-By: {keyring}\n"
         for uri, suffix in found
         if uri in debian or suffix == "-security"
     )
@@ -116,11 +118,27 @@ def ca_certificates() -> dict[str, str]:
 
 
 def client_files() -> dict[str, str]:
-    """Files for a machine, path → text, that set its package clients up as the host's are."""
+    """Files for a machine, path → text, that set its package clients up as the host's are.
+
+    What is under `/root` is for the machine's root alone: a password for an index that only the operator can read here.
+    Applications are built by a user of their own, who does without it: `package_index` is for them.
+    """
     trust = bool(ca_certificates())
     environment = client_environment(os.environ, trust=trust)
-    files = {"/etc/pip.conf": pip_conf(_pip_confs(), os.environ, trust=trust)}
-    files["/etc/uv/uv.toml"] = uv_toml(_uv_toml(), os.environ, trust=trust)
+    files = {}
+    for shared, private, render, sources, variables in (
+        ("/etc/pip.conf", "/root/.config/pip/pip.conf", pip_conf, _pip_confs(), "PIP_"),
+        ("/etc/uv/uv.toml", "/root/.config/uv/uv.toml", _first_uv_toml, _uv_tomls(), "UV_"),
+    ):
+        own = {name: value for name, value in os.environ.items() if name.startswith(variables)}
+        files[shared] = render(
+            [source.text for source in sources if not source.secret],
+            {name: value for name, value in own.items() if not has_password(value)},
+            trust=trust,
+        )
+        files[private] = render([source.text for source in sources], own, trust=trust)
+        if files[private] == files[shared]:
+            del files[private]
     if environment:
         lines = "".join(f"{name}={json.dumps(value)}\n" for name, value in environment.items())
         files["/etc/environment"] = lines
@@ -130,6 +148,27 @@ def client_files() -> dict[str, str]:
     for path in Path("/etc/apt/auth.conf.d").glob("*.conf"):
         files[str(path)] = path.read_text()
     return {path: text for path, text in files.items() if text}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A settings file of a package client on the host."""
+
+    text: str
+    secret: bool
+    """Whether it holds a password and is not for everybody to read here."""
+
+
+def has_password(text: str) -> bool:
+    """Whether a URL in `text` has a user or password in it."""
+    return re.search(r"://[^/\s\"']*@", text) is not None
+
+
+def _source(path: Path) -> Source:
+    text = path.read_text()
+    # A home folder is private, whatever the mode of a file in it
+    public = path.is_relative_to("/etc") and path.stat().st_mode & 0o004
+    return Source(text, secret=has_password(text) and not public)
 
 
 def client_environment(environ: Mapping[str, str], *, trust: bool) -> dict[str, str]:
@@ -175,18 +214,23 @@ def uv_toml(text: str, environ: Mapping[str, str], *, trust: bool) -> str:
     return "".join(added) + text  # first, since keys after a table header would belong to the table
 
 
-def _pip_confs() -> list[str]:
+def _pip_confs() -> list[Source]:
     paths = [Path("/etc/pip.conf"), *(home / ".config/pip/pip.conf" for home in _homes())]
     if os.environ.get("PIP_CONFIG_FILE"):
         paths.append(Path(os.environ["PIP_CONFIG_FILE"]))
-    return [path.read_text() for path in paths if path.is_file()]
+    return [_source(path) for path in paths if path.is_file()]
 
 
-def _uv_toml() -> str:
+def _first_uv_toml(texts: list[str], environ: Mapping[str, str], *, trust: bool) -> str:
+    return uv_toml(texts[0] if texts else "", environ, trust=trust)
+
+
+def _uv_tomls() -> list[Source]:
+    """The uv.toml files of the host, the one that counts first."""
     paths = [home / ".config/uv/uv.toml" for home in _homes()] + [Path("/etc/uv/uv.toml")]
     if os.environ.get("UV_CONFIG_FILE"):
         paths.insert(0, Path(os.environ["UV_CONFIG_FILE"]))
-    return next((path.read_text() for path in paths if path.is_file()), "")
+    return [_source(path) for path in paths if path.is_file()]
 
 
 def _homes() -> Iterator[Path]:

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from pulumi_slipway.local import hostconfig
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held
 from pulumi_slipway.local.process import run, say
-from pulumi_slipway.local.recipe import Recipe, codename
-from pulumi_slipway.local.requirements import TO_BUILD, require_file, require_programs
+from pulumi_slipway.local.recipe import CODENAMES, Recipe, codename
+from pulumi_slipway.local.requirements import TO_BUILD, require_keyring, require_programs
 from pulumi_slipway.local.state import UID_BASE, UID_COUNT, State, read_json, remove_tree, write_json
 
 _BUILD_TIMEOUT = 1800  # seconds; a slow mirror may need most of it
@@ -46,6 +46,7 @@ def ensured(state: State, recipe: Recipe, *, rebuild: bool = False) -> Iterator[
     run twice at once: an image gets its name when it is complete.
     """
     with held(_lock_file(state, recipe.debian), f"building the image {recipe.key}", timeout=_BUILD_TIMEOUT):
+        state.prepare()  # whoever held the lock before may have removed everything
         key = None if rebuild else _newest(state, recipe)
         if key is None:
             key = _build(state, recipe)
@@ -63,6 +64,15 @@ def remove(state: State, debian: int) -> list[str]:
         for key in found:
             remove_tree(state.images / key)
         return found
+
+
+@contextmanager
+def none_in_the_making(state: State) -> Iterator[None]:
+    """Until the end of the `with`, nobody builds an image, or writes down a machine that stands on one."""
+    with ExitStack() as stack:
+        for debian in CODENAMES:
+            stack.enter_context(held(_lock_file(state, debian), "removing images", timeout=_BUILD_TIMEOUT))
+        yield
 
 
 def _lock_file(state: State, debian: int) -> Path:
@@ -88,7 +98,7 @@ def _prune(state: State, debian: int, keep: str) -> None:
 
 def _build(state: State, recipe: Recipe) -> str:
     require_programs(TO_BUILD)
-    require_file(hostconfig.DEBIAN_KEYRING, "debian-archive-keyring")
+    require_keyring()
     for left_over in state.images.glob(f".building-debian{recipe.debian}-*"):
         remove_tree(left_over)
     key = recipe.key

@@ -18,7 +18,6 @@ from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.inventory import status
 from pulumi_slipway.local.locks import held, is_held
 from pulumi_slipway.local.process import run, say, succeeds
-from pulumi_slipway.local.recipe import CODENAMES
 from pulumi_slipway.local.state import UID_BASE, UID_COUNT, Record, State, remove_tree, write_json
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -100,18 +99,25 @@ def _discard(state: State, name: str) -> None:
             network.remove(state)
 
 
-def clean(state: State) -> None:
-    """Remove everything: machines, images, network, the state folder itself."""
+def clean(state: State, *, machines: bool = False) -> None:
+    """Remove images, network and the state folder itself; with `machines`, first all machines with their data.
+
+    Raises `LocalError` while there are machines, of which nothing is touched then: they may be anybody's.
+    """
     if not state.root.exists():
         return
     state.prepare()
-    for folder in sorted(state.machines.iterdir()):
+    for folder in sorted(state.machines.iterdir()) if machines else ():
         remove(state, folder.name)
-    with held(network.HOST_LOCK, "the network of local machines"):
+    with image.none_in_the_making(state), held(network.HOST_LOCK, "the network of local machines"):
+        names = ", ".join(record.name for record in state.records())
+        if names:
+            raise LocalError(
+                f"these machines stand on what is to be removed: {names}. Remove them first (remove NAME), "
+                "or with all their data: clean --all"
+            )
         network.remove(state)
-    for debian in CODENAMES:
-        image.remove(state, debian)
-    remove_tree(state.root)
+        remove_tree(state.root)
 
 
 def execute(state: State, name: str, command: Sequence[str]) -> NoReturn:

@@ -13,8 +13,7 @@ from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.process import succeeds
 
 ALTERNATIVES: Final = (
-    "Without local machines: a cloud target, or the target `existing` with any Debian or Ubuntu machine "
-    "that you reach by SSH (a virtual machine from the Vagrantfile is one)."
+    "The target `local`, today the only one, needs a Linux machine with root: another one, or a Linux virtual machine."
 )
 
 # program: Debian package that has it
@@ -26,6 +25,11 @@ TO_RUN: Final = {
     "flock": "util-linux",
 }
 TO_BUILD: Final = {"mmdebstrap": "mmdebstrap"}
+KEYRINGS: Final = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+)
+KEYRINGS_PACKAGE: Final = "debian-archive-keyring"  # which Ubuntu does not have by itself
 
 # Handed on through sudo, which drops the rest. (PIP_, UV_ and proxy settings go into the machines.)
 _ENVIRONMENT_PREFIXES: Final = ("PIP_", "UV_", "SLIPWAY_LOCAL_")
@@ -74,10 +78,15 @@ def require_programs(programs: dict[str, str]) -> None:
         )
 
 
-def require_file(path: str, package: str) -> None:
-    """Raise `LocalError` naming the package that has the file `path`, which is missing."""
-    if not Path(path).exists():
-        raise LocalError(f"{path} is missing: `apt-get install {package}`. {ALTERNATIVES}")
+def keyring() -> str | None:
+    """The file with the keys that Debian's packages are signed with; None: it is missing."""
+    return next((path for path in KEYRINGS if Path(path).exists()), None)
+
+
+def require_keyring() -> None:
+    """Raise `LocalError` naming the package that has the keys of Debian's packages, where they are missing."""
+    if keyring() is None:
+        raise LocalError(f"{KEYRINGS[0]} is missing: `apt-get install {KEYRINGS_PACKAGE}`. {ALTERNATIVES}")
 
 
 def require_user_namespaces() -> None:
