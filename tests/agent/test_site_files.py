@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import configparser
+import io
+from collections.abc import Callable
 
 import pytest
 
@@ -54,11 +56,11 @@ def test_supervisor_waits_longer_than_gunicorn_and_never_gives_up() -> None:
 @pytest.mark.parametrize(
     ("variables", "cpus", "memory_mib", "expected"),
     [
-        ({}, 2, 4096, 5),
+        ({}, 2, 4096, 3),
         ({}, 8, 1024, 4),
         ({}, 1, 200, 1),
         ({"WEB_CONCURRENCY": "3"}, 8, 64000, 3),
-        ({"WEB_CONCURRENCY": "none"}, 1, 64000, 3),
+        ({"WEB_CONCURRENCY": "none"}, 1, 64000, 2),
     ],
 )
 def test_workers_follow_the_machine(
@@ -72,12 +74,51 @@ def test_workers_follow_the_machine(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cpus)))
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory_mib * 256}.__getitem__)
-    config: dict[str, object] = {}
+    config: dict[str, object] = {"open": _files({})}
     exec(_content("/etc/slipway/apps/shop/gunicorn.conf.py", graceful_timeout=25, threads=2), config)  # noqa: S102
     assert config["workers"] == expected
     assert config["bind"] == "unix:/run/x/web.sock"
     assert config["control_socket"] == "/run/x/gunicorn.ctl"
     assert (config["graceful_timeout"], config["threads"]) == (25, 2)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({}, 9),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "536870912\n"}, 2),
+        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/b/memory.max": "805306368\n"}, 3),
+        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/memory.max": "1073741824\n"}, 4),
+        ({"/proc/self/cgroup": "0::/a.slice\n", "/sys/fs/cgroup/a.slice/memory.max": "max\n"}, 9),
+        ({"/proc/self/cgroup": "5:memory:/old\n", "/sys/fs/cgroup/old/memory.max": "1"}, 9),
+        ({"/sys/fs/cgroup/memory.max": "not a number"}, 9),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": str(1 << 50)}, 9),
+    ],
+    ids=["no groups", "root", "own", "above", "max", "version 1", "odd", "more than there is"],
+)
+def test_workers_follow_a_limit_of_memory(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, str], expected: int
+) -> None:
+    import os
+
+    monkeypatch.setenv("SLIPWAY_SOCKET", "/run/x/web.sock")
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1 << 21}.__getitem__)
+    config: dict[str, object] = {"open": _files(found)}
+    exec(_content("/etc/slipway/apps/shop/gunicorn.conf.py"), config)  # noqa: S102
+    assert config["workers"] == expected
+
+
+def _files(found: dict[str, str]) -> Callable[[str], io.StringIO]:
+    """An `open` that knows these files only."""
+
+    def opened(path: str) -> io.StringIO:
+        if path not in found:
+            raise FileNotFoundError(path)
+        return io.StringIO(found[path])
+
+    return opened
 
 
 def test_the_digest_follows_content_mode_and_path() -> None:
