@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tarfile
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent import archive
+from pulumi_slipway.agent import archive, catalogue, paths
 from pulumi_slipway.agent.errors import AgentError
+from pulumi_slipway.agent.paths import AppPaths
 
 Member = tuple[tarfile.TarInfo, bytes]
 
@@ -87,6 +89,33 @@ def test_a_truncated_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "archive.tar.gz").write_bytes(b"\x1f\x8b\x08\x00broken")
     with pytest.raises(AgentError, match="cannot be unpacked"):
         archive.unpack(tmp_path / "archive.tar.gz", tmp_path / "inside", os.getuid(), os.getgid())
+
+
+def test_a_damaged_upload_is_removed_so_that_it_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(catalogue, "_INCOMING", str(tmp_path))
+    app = AppPaths("shop")
+    app.archives.mkdir(parents=True)
+    upload = tmp_path / "upload.tar.gz"
+    upload.write_bytes(b"dbmaged")
+    digest = hashlib.sha256(b"damaged").hexdigest()
+    with pytest.raises(AgentError, match="is damaged: .* run the same command again"):
+        archive.take(app, upload, digest)
+    assert not upload.exists()
+    assert list(app.archives.iterdir()) == []
+    upload.write_bytes(b"damaged")
+    assert archive.take(app, upload, digest).read_bytes() == b"damaged"
+
+
+def test_what_is_no_upload_is_never_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "root")
+    app = AppPaths("shop")
+    app.archives.mkdir(parents=True)
+    for name in ("precious", "precious.tar.gz"):  # not the kind of file, not the place
+        (tmp_path / name).write_bytes(b"precious")
+        with pytest.raises(AgentError, match="remove it"):
+            archive.take(app, tmp_path / name, "0" * 64)
+        assert (tmp_path / name).exists()
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

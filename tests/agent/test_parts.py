@@ -184,6 +184,16 @@ def test_secrets_and_control_characters_do_not_get_through(no_secrets: None) -> 
     assert said == " [31m[secret] short, [secret]"
 
 
+def test_the_password_in_a_url_does_not_get_through_by_itself(no_secrets: None) -> None:
+    progress.hide(
+        ["postgresql://shop:p%40ssw0rd@db:5432/shop", "https://example.org/", "redis://:tiny@cache", "x://[y"]
+    )
+    said = progress.clean("p@ssw0rd and p%40ssw0rd for shop, tiny, of db")
+    assert said == "[secret] and [secret] for shop, tiny, of db"
+    progress.hide(["postgresql://shop:p%40ssw0rd@db:5432/shop"])
+    assert len(progress._secrets) == len(set(progress._secrets))
+
+
 # ------------------------------------------------------------------------------------------------- request
 
 
@@ -269,5 +279,6 @@ def test_a_request_that_is_no_json_is_refused_without_being_quoted() -> None:
 def test_observing_answers_on_any_machine() -> None:
     answer = json.loads(_agent("observe", stdin='{"apps": ["no-such-app"]}').stdout)
     assert answer["ok"] is True
-    assert answer["apps"]["no-such-app"]["live"] is None
+    absent = {"claimed": False, "serial": 0, "live": None, "slot": None, "site": {"serial": 0, "files": {}}}
+    assert answer["apps"]["no-such-app"] == absent
     assert answer["facts"]["cpus"] >= 1

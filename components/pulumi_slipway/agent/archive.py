@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-from . import files
+from . import catalogue, files
 from .errors import AgentError
 from .paths import AppPaths
 
@@ -45,7 +45,12 @@ def take(app: AppPaths, upload: Path, sha256: str) -> Path:
         os.fsync(target.fileno())
     if digest.hexdigest() != sha256:
         new.unlink()
-        raise AgentError(f"the archive {upload} is damaged: its SHA-256 is {digest.hexdigest()}, not {sha256}")
+        # The operator's side takes an upload of the right size for whole, and would never bring it again.
+        gone = catalogue.forget_upload(upload)
+        raise AgentError(
+            f"the archive {upload} is damaged: its SHA-256 is {digest.hexdigest()}, not {sha256}; "
+            + ("it is removed, run the same command again" if gone else "remove it, and run the same command again")
+        )
     new.chmod(0o600)
     new.replace(own)
     files.sync_folder(app.archives)

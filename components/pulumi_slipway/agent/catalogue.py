@@ -37,6 +37,14 @@ def read(app: AppPaths, release: str) -> dict[str, Any]:
     return record
 
 
+def amend(app: AppPaths, release: str, record: dict[str, Any], terms: dict[str, Any]) -> dict[str, Any]:
+    """The record of a staged release with these terms, which a later start, rollback or removal goes by."""
+    amended = {**record, **terms}
+    if amended != record:
+        files.write_json(app.release(release) / "release.json", amended)
+    return amended
+
+
 def all_of(app: AppPaths) -> list[Entry]:
     """Every staged release, the one that went live last first."""
     found = []
@@ -100,7 +108,7 @@ def prune(app: AppPaths, live: str, keep: int) -> list[str]:
     _remove_all_but(app.envs, {record["env"] for record in staying}, app.work)
     for entry in removed:
         if entry.record["archive"] not in {record["archive"] for record in staying}:
-            _forget_upload(entry.record.get("incoming"))
+            forget_upload(entry.record.get("incoming"))
     return [entry.id for entry in removed]
 
 
@@ -110,10 +118,11 @@ def _remove_all_but(folder: Path, names: set[str], bin_folder: Path) -> None:
             files.discard(entry, bin_folder)
 
 
-def _forget_upload(incoming: object) -> None:
-    """Remove an uploaded archive that no release came from any more. The folder is not root's own."""
-    if not isinstance(incoming, str) or not incoming.endswith(".tar.gz"):
-        return
+def forget_upload(incoming: object) -> bool:
+    """Remove an uploaded archive that is of no use (any more); whether it is gone. The folder is not root's own."""
+    if not isinstance(incoming, (str, Path)) or not str(incoming).endswith(".tar.gz"):
+        return False
     path = Path(incoming)
     if path.parent.resolve().is_relative_to(_INCOMING) and path.is_file() and not path.is_symlink():
         path.unlink(missing_ok=True)
+    return not path.exists()

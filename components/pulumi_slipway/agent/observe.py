@@ -24,8 +24,8 @@ def observe(document: Document) -> dict[str, Any]:
 
 
 def _app(app: AppPaths) -> dict[str, Any]:
-    if not app.claim.exists():
-        return {"claimed": False, "serial": 0, "live": None, "site": {"serial": 0, "digest": "", "files": {}}}
+    if not _claimed(app):
+        return {"claimed": False, "serial": 0, "live": None, "slot": None, "site": {"serial": 0, "files": {}}}
     try:
         live = read_live(app)
     except AgentError:
@@ -39,6 +39,15 @@ def _app(app: AppPaths) -> dict[str, Any]:
         "slot": live.slot if live else None,
         "site": _site(app),
     }
+
+
+def _claimed(app: AppPaths) -> bool:
+    """Also a folder of data that was kept when the app was removed is nobody's."""
+    try:
+        record = files.read_json(app.claim)
+    except (AgentError, OSError):  # damaged: what needs it will say so
+        return app.claim.exists()
+    return record is not None and record.get("owner") is not None
 
 
 def _site(app: AppPaths) -> dict[str, Any]:

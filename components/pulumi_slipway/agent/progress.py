@@ -11,16 +11,32 @@ from collections.abc import Iterable
 LINE_LIMIT = 1800
 # A shorter value is hardly a secret, and blotting it out would make ordinary words unreadable.
 SHORTEST_SECRET = 8
+SHORTEST_PASSWORD = 6
 
 _secrets: list[str] = []
 
 
 def hide(values: Iterable[str]) -> None:
-    """Blot out these values in all that is said from now on."""
+    """Blot out these values in all that is said from now on, and passwords in those that are URLs: a driver of a
+    database may tell the password without the rest."""
+    found = set(_secrets)
     for value in values:
-        parts = {value, *value.splitlines()}
-        _secrets.extend(part for part in parts if len(part) >= SHORTEST_SECRET)
-    _secrets.sort(key=len, reverse=True)
+        found.update(part for part in (value, *value.splitlines()) if len(part) >= SHORTEST_SECRET)
+        found.update(part for part in _passwords(value) if len(part) >= SHORTEST_PASSWORD)
+    _secrets[:] = sorted(found, key=len, reverse=True)
+
+
+def _passwords(value: str) -> set[str]:
+    """The password in a URL, as it is written there and as it is meant."""
+    if "://" not in value:
+        return set()
+    from urllib.parse import unquote, urlsplit  # not needed by commands that are to be quick
+
+    try:
+        password = urlsplit(value).password
+    except ValueError:  # no URL after all
+        return set()
+    return {password, unquote(password)} if password else set()
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, health, paths, slots
+from . import catalogue, files, health, paths, progress, slots, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -99,6 +99,7 @@ def refresh_programs(app: AppPaths, supervisor: Supervisor, which: Iterable[str]
 
 def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, record: dict[str, Any]) -> None:
     rule = health.Rule.read(record["health"])
+    progress.hide(variables.load(app, record["env"]).values())  # the app's log may quote them
     name = app.program(slot)
     slots.stop(app, slot, supervisor, DRAIN)
     refresh_programs(app, supervisor, [slot], DRAIN + slots.STOP_MARGIN)
