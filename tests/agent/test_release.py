@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -182,6 +184,7 @@ def test_a_damaged_archive_is_refused(app: App, fresh_id: str) -> None:
     request["archive"]["sha256"] = "0" * 64
     with pytest.raises(AgentFailed, match="is damaged"):
         app.server.agent("release", request)
+    app.server.shell(f"test ! -e {request['archive']['path']}")
     request["archive"]["path"] = "/home/deploy/incoming/absent.tar.gz"
     with pytest.raises(AgentFailed, match="has it been uploaded"):
         app.server.agent("release", request)
@@ -212,6 +215,77 @@ def test_secret_values_do_not_show_in_what_the_agent_says_or_keeps(app: App, fre
     where = app.server.shell(f"grep -rl {secret} /srv /var/log /run /etc /var/lib/slipway || true").split()
     assert all(path.startswith("/srv/shared/envs/") for path in where)
     assert app.server.shell("stat -c %a-%U-%G " + " ".join(where)).split() == ["640-root-shared"] * len(where)
+
+
+def test_a_rollback_and_a_site_do_not_quote_the_values_of_variables(app: App, fresh_id: str) -> None:
+    secret, url = "planted-in-the-environment", "postgres://shop:pl4nted@db/shop"
+    # starts as often as there is no file that says otherwise, then tells all it knows
+    extra = (
+        "if os.path.exists('/srv/shared/shared/data/broken'):"
+        " raise RuntimeError(os.environ['TOKEN'] + ' ' + os.environ['URL'][16:23])"
+    )
+    app.release(fresh_id, source("new", extra=extra), environment={"TOKEN": secret, "URL": url})
+    app.server.shell("touch /srv/shared/shared/data/broken && chmod 644 /srv/shared/shared/data/broken")
+    try:
+        with pytest.raises(AgentFailed, match=r"RuntimeError: \[secret\] \[secret\]") as caught:
+            app.site(threads=7)
+        assert secret not in str(caught.value)
+        assert app.server.text() == "new"
+        app.release(f"{fresh_id}-b", source("newer"))
+        done = app.server.run_agent("rollback", {"app": app.name, "owner": OWNER, "release": fresh_id})
+        assert done.returncode == 1
+        assert "RuntimeError: [secret] [secret]" in done.stderr
+        assert secret not in done.stdout + done.stderr
+        assert "pl4nted" not in done.stdout + done.stderr
+        journal = app.server.shell("cat /srv/shared/journal.jsonl")
+        assert secret not in journal
+    finally:
+        app.server.shell("rm -f /srv/shared/shared/data/broken")
+        app.site()
+
+
+def test_a_corrected_health_rule_takes_effect_for_the_same_release(app: App, fresh_id: str) -> None:
+    request = app.release_request(fresh_id, source("new"))
+    request["commands"]["release"] = ["echo once >> $HOME/data/runs"]
+    wrong = {**request["health"], "path": "/environment", "text": "no such text", "timeout": 1}
+    with pytest.raises(AgentFailed, match="without the text 'no such text'"):
+        app.server.agent("release", {**request, "health": wrong, "drain": 7})
+    app.server.agent("release", request)
+    assert app.server.text() == "new"
+    assert _record(app, fresh_id)["health"] == {**request["health"], "text": None}
+    assert _record(app, fresh_id)["drain"] == 5
+    assert app.server.shell("cat /srv/shared/shared/data/runs; rm /srv/shared/shared/data/runs").split() == ["once"]
+
+
+def test_a_changed_rule_of_a_live_release_is_recorded_for_later_starts(app: App, fresh_id: str) -> None:
+    request = app.release_request(fresh_id, source("new"))
+    app.server.agent("release", request)
+    changed = {
+        **request,
+        "serial": request["serial"] + 1,
+        "health": {**request["health"], "path": "/request", "text": "'renamed.example'", "host": "renamed.example"},
+        "drain": 3,
+    }
+    answer = app.server.agent("release", changed)
+    assert answer["changed"] is False
+    record = _record(app, fresh_id)
+    assert (record["health"], record["drain"]) == (changed["health"], 3)
+    app.release(f"{fresh_id}-b", source("newer"))
+    done = app.server.run_agent("rollback", {"app": app.name, "owner": OWNER})
+    assert "GET /request gives 200" in done.stderr
+    assert app.server.text() == "new"
+
+
+def test_a_smaller_number_of_kept_releases_takes_effect_for_a_live_one(app: App, fresh_id: str) -> None:
+    for number in range(3):
+        app.release(f"{fresh_id}-{number}", source(f"text {number}"))
+    app.release(f"{fresh_id}-2", source("text 2"), keep=2)
+    assert app.server.shell("ls /srv/shared/releases").split() == [f"{fresh_id}-1", f"{fresh_id}-2"]
+
+
+def _record(app: App, release: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(app.server.shell(f"cat /srv/shared/releases/{release}/release.json"))
+    return found
 
 
 def test_a_rollback_restores_code_and_variables_and_skips_bad_releases(app: App, fresh_id: str) -> None:

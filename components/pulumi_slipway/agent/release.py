@@ -25,7 +25,8 @@ from .supervisor import Supervisor
 
 
 def release(document: Document) -> dict[str, Any]:
-    """Make a release live. One that is live already is only noted; a failure leaves what serves untouched."""
+    """Make a release live. Of one that is live already only the serial and its terms (health rule, drain, keep) are
+    noted; a failure leaves what serves untouched."""
     app = AppPaths(request.app_name(document))
     serial = request.integer(document, "serial", 0)
     message = request.mapping(document, "message", {})
@@ -46,6 +47,7 @@ def release(document: Document) -> dict[str, Any]:
         entry["previous"] = live.release if live else None
         if live is not None and live.release == wanted.id:
             say(f"{wanted.id} is live already")
+            _note_terms(app, wanted)
             if live.serial != serial:
                 write_live(app, Live(live.slot, live.release, serial, live.config))
             return {**_answer(app, wanted.id, serial, live), "changed": False}
@@ -55,15 +57,31 @@ def release(document: Document) -> dict[str, Any]:
             _run_commands(app, wanted.id, record, wanted.release_timeout)
         new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
         entry.update(slot=new.slot, seconds_of=clock.parts)
-        try:
-            catalogue.prune(app, wanted.id, wanted.keep)
-        except OSError as error:  # the release stands; the next one tries again
-            say(f"warning: old releases could not be removed: {error}")
+        _prune(app, wanted)
         return {**_answer(app, wanted.id, serial, live), "changed": True, "slot": new.slot, "seconds": clock.parts}
 
 
 def _answer(app: AppPaths, release: str, serial: int, before: Live | None) -> dict[str, Any]:
     return {"app": app.app, "release": release, "serial": serial, "previous": before.release if before else None}
+
+
+def _note_terms(app: AppPaths, wanted: Wanted) -> None:
+    """Record a changed health rule, drain or number of kept releases, for a later restart or rollback."""
+    record = files.read_json(app.release(wanted.id) / "release.json")
+    if record is None:  # removed by hand; what runs of it goes on
+        return
+    amended = catalogue.amend(app, wanted.id, record, wanted.terms())
+    if amended != record:
+        say(f"the changed terms of {wanted.id} are noted: the next start goes by them")
+    if record.get("keep", wanted.keep) != wanted.keep:
+        _prune(app, wanted)
+
+
+def _prune(app: AppPaths, wanted: Wanted) -> None:
+    try:
+        catalogue.prune(app, wanted.id, wanted.keep)
+    except OSError as error:  # the release stands; the next one tries again
+        say(f"warning: old releases could not be removed: {error}")
 
 
 def _run_commands(app: AppPaths, release: str, record: dict[str, Any], timeout: float) -> None:

@@ -72,7 +72,6 @@ class Wanted:
         return {
             "release": self.id,
             "archive": self.archive,
-            "incoming": str(self.upload),
             "env": env,
             "variables": sorted(self.variables),
             "build": list(self.build),
@@ -80,8 +79,16 @@ class Wanted:
             "commands": list(self.commands),
             "web": dict(self.web),
             "static": self.static,
+            **self.terms(),
+        }
+
+    def terms(self) -> dict[str, Any]:
+        """The part of its record that may change after it was staged: what it is run by, not what it consists of."""
+        return {
+            "incoming": str(self.upload),
             "health": self.health.document(),
             "drain": self.drain,
+            "keep": self.keep,
         }
 
     @property
@@ -96,9 +103,9 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     record = wanted.record(variables.store(app, wanted.variables))
     before = files.read_json(app.release(wanted.id) / "release.json")
     if before is not None:
-        if _same(before, record) and environment.is_complete(app.venvs / before["venv"]):
+        if _same(before, record, wanted) and environment.is_complete(app.venvs / before["venv"]):
             say(f"{wanted.id} is staged already")
-            return before
+            return catalogue.amend(app, wanted.id, before, wanted.terms())
         files.discard(app.release(wanted.id), app.work)
     deadline = Deadline(wanted.stage_timeout, "timeouts.stage")
     place = app.work / wanted.id
@@ -205,8 +212,8 @@ def _clean_up(app: AppPaths, builder: users.User) -> None:
         entry.unlink()
 
 
-def _same(before: dict[str, Any], record: dict[str, Any]) -> bool:
-    return all(before.get(name) == value for name, value in record.items() if name not in ("incoming", "health"))
+def _same(before: dict[str, Any], record: dict[str, Any], wanted: Wanted) -> bool:
+    return all(before.get(name) == value for name, value in record.items() if name not in wanted.terms())
 
 
 def _web(document: Document) -> dict[str, str | None]:
