@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent_bundle import agent_bundle_document, agent_digest
+from pulumi_slipway.agent_bundle import agent_bundle_document, agent_digest, agent_pyz
 from tests.agent.conftest import _key_pair
 from tests.agent.server import OWNER, AgentFailed, App, Server, source
 
@@ -107,18 +109,91 @@ def test_only_the_permanent_host_key_is_left(server: Server, tmp_path: Path) -> 
 
 def test_bootstrap_waits_for_the_end_and_shows_what_went_wrong(server: Server) -> None:
     assert server.agent("bootstrap", {"timeout": 5})["facts"]["nginx"]
-    server.shell("mv /var/lib/slipway/bootstrapped /var/lib/slipway/aside")
+    server.shell("cd /var/lib/slipway && mv bootstrapped aside && mv bootstrap.sh script")
     try:
-        with pytest.raises(AgentFailed, match="set-up failed"):
+        with pytest.raises(AgentFailed, match="set-up failed, run the same command again, or raise generation"):
             server.agent("bootstrap", {"timeout": 5})
+        server.shell("cd /var/lib/slipway && echo 'echo no route to the mirror; exit 100' > bootstrap.sh")
+        with pytest.raises(AgentFailed, match=r"\(exit status 100\), also .* raise generation") as caught:
+            server.agent("bootstrap", {"timeout": 5})
+        assert "no route to the mirror" in str(caught.value)
+        server.shell("cd /var/lib/slipway && echo 'echo on and on; sleep 60' > bootstrap.sh")
+        began = time.monotonic()
+        with pytest.raises(AgentFailed, match=r"did not end within \d s \(timeout\)"):
+            server.agent("bootstrap", {"timeout": 2})
+        assert time.monotonic() - began < 5
         server.shell("mv /run/cloud-init/result.json /run/cloud-init/aside")
         with pytest.raises(AgentFailed, match="did not end within 1 s"):
             server.agent("bootstrap", {"timeout": 1})
     finally:
         server.shell(
-            "mv /var/lib/slipway/aside /var/lib/slipway/bootstrapped;"
+            "cd /var/lib/slipway; mv aside bootstrapped; mv script bootstrap.sh;"
             " test ! -e /run/cloud-init/aside || mv /run/cloud-init/aside /run/cloud-init/result.json"
         )
+
+
+def test_a_first_boot_that_was_interrupted_is_finished_by_the_agent(server: Server) -> None:
+    server.shell("rm /var/lib/slipway/bootstrapped /etc/apt/apt.conf.d/20auto-upgrades")
+    done = server.run_agent("bootstrap", {"timeout": 60})
+    assert done.returncode == 0, done.stderr
+    assert "slipway: bootstrap complete" in done.stderr
+    server.shell("test -f /var/lib/slipway/bootstrapped -a -f /etc/apt/apt.conf.d/20auto-upgrades")
+    assert "running the set-up again" not in server.run_agent("bootstrap", {"timeout": 5}).stderr
+
+
+def test_an_upgrade_brings_the_units_of_the_new_agent(app: App) -> None:
+    before, after = "look at the certificates daily", "look at the certificates every day"
+    described = "systemctl show --property Description slipway-renew.timer"
+    assert before in app.server.shell(described)
+    newer = _changed_agent("units.py", before, after)
+    document = {"sha256": hashlib.sha256(newer).hexdigest(), "pyz": base64.b64encode(newer).decode()}
+    try:
+        with app.server.visited() as visits:
+            app.server.agent("upgrade", document)
+        assert after in app.server.shell(described)
+        assert visits.failures == []
+        # an upgrade that was interrupted, or a file that somebody edited: made good by the next one
+        app.server.shell("rm /etc/systemd/system/slipway-renew.timer && systemctl daemon-reload")
+        app.server.agent("upgrade", document)
+        assert after in app.server.shell(described)
+    finally:
+        app.server.install_agent()
+    assert before in app.server.shell(described)
+
+
+def test_an_app_whose_folder_is_gone_is_told_as_absent_and_may_come_again(server: Server) -> None:
+    lost = App(server, "lost")
+    lost.claim()
+    server.agent("site", _site(lost, "lost.example"))
+    lost.release("r1", source("lost"), static=None)
+    server.shell("rm -r /srv/lost")
+    began = time.monotonic()
+    observed = lost.observe()
+    assert time.monotonic() - began < 1
+    assert (observed["claimed"], observed["live"], observed["serial"]) == (False, None, 0)
+    assert observed["site"] == {"serial": 0, "files": {}}
+    lost.claim()
+    server.agent("site", _site(lost, "lost.example"))
+    lost.release("r1", source("found"), static=None)
+    assert server.get(host="lost.example")[1] == "found"
+    server.agent("remove", {"app": "lost", "owner": OWNER, "keep_data": True})
+    observed = lost.observe()
+    assert (observed["claimed"], observed["live"]) == (False, None), "data that were kept are no app"
+    lost.claim()
+    server.agent("remove", {"app": "lost", "owner": OWNER})
+
+
+def _changed_agent(module: str, old: str, new: str) -> bytes:
+    """The agent of this checkout, but for a text in one of its modules."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(agent_pyz())) as source_zip, zipfile.ZipFile(buffer, "w") as target:
+        for name in source_zip.namelist():
+            data = source_zip.read(name)
+            if name.endswith(f"/{module}"):
+                assert old.encode() in data
+                data = data.replace(old.encode(), new.encode())
+            target.writestr(name, data)
+    return b"#!/usr/bin/python3 -I\n" + buffer.getvalue()
 
 
 def test_observing_takes_no_lock(app: App) -> None:

@@ -33,7 +33,7 @@ def claim(document: Document) -> dict[str, Any]:
         if found is None and app.root.exists() and any(app.root.iterdir()):
             raise AgentError(f"{app.root} exists and is not Slipway's: move it away, or give the app another name")
         entry["skip"] = found is not None and found.get("owner") == owner
-        units.install(serving=any(other.live_record.exists() for other in claimed()))
+        _install_units()
         files.folder(app.root)
         files.write_json(app.claim, {"app": app.app, "owner": owner}, 0o600)
         _furnish(app)
@@ -67,6 +67,14 @@ def remove(document: Document) -> dict[str, Any]:
     return {"removed": True}
 
 
+def keep_units(_document: Document) -> dict[str, Any]:
+    """Have systemd's units as this version of the agent wants them, if there is an app that needs them.
+
+    Asked of a new agent by the old one that it replaces; cheap when there is nothing to do.
+    """
+    return {"changed": any(claimed()) and _install_units()}
+
+
 def require(app: AppPaths, document: Document) -> None:
     """The app must be claimed, and by the owner that the request names (if it names one)."""
     found = files.read_json(app.claim)
@@ -83,6 +91,10 @@ def claimed() -> Iterator[AppPaths]:
         record = files.read_json(place)
         if record is not None and record.get("owner") is not None and request.APP_NAME.fullmatch(place.parent.name):
             yield AppPaths(place.parent.name)
+
+
+def _install_units() -> bool:
+    return units.install(serving=any(app.live_record.exists() for app in claimed()))
 
 
 def _claimed(app: AppPaths) -> AgentError:

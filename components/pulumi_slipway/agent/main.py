@@ -43,6 +43,7 @@ COMMANDS = {
     "rollback": Command("rollback", "rollback"),
     "site": Command("site", "site"),
     "status": Command("status", "status", detached=False),
+    "units": Command("claim", "keep_units", detached=False),
     "upgrade": Command("upgrade", "upgrade"),
 }
 

@@ -1,4 +1,5 @@
-"""What the apps of a server need of systemd: written by the first claim, removed with the last one."""
+"""What the apps of a server need of systemd: written by the first claim, brought up to date with the agent, removed
+with the last claim."""
 
 from __future__ import annotations
 
@@ -78,12 +79,13 @@ LimitNOFILE=65536
 }
 
 
-def install(serving: bool) -> None:
-    """Have them as they are to be. While an app is `serving`, nothing that serves is restarted for that."""
+def install(serving: bool) -> bool:
+    """Have them as they are to be; whether there was anything to do. While an app is `serving`, nothing that serves
+    is restarted for that."""
     differing = [name for name, text in _UNITS.items() if not _is(_place(name), text)]
     # The mark is written last: without it systemd may not have been told of what an interrupted run wrote.
     if not differing and _is(_mark(), _digest()):
-        return
+        return False
     for name in differing:
         files.folder(_place(name).parent)
         files.write_atomic(_place(name), _UNITS[name].encode())
@@ -94,6 +96,7 @@ def install(serving: bool) -> None:
         tool(["systemctl", "try-restart", "nginx"])  # its limits are those that it was started with
     files.folder(paths.state())
     files.write_atomic(_mark(), _digest().encode())
+    return True
 
 
 def uninstall() -> None:

@@ -9,12 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import files, paths, request
+from . import claim, files, paths, request
 from .errors import AgentError
+from .facts import agent_digest
 from .journal import machine_journal, recorded
 from .lock import MACHINE, held
 from .progress import say
 from .request import Document
+from .run import tool
 
 _KEEP = 2
 
@@ -34,9 +36,12 @@ def upgrade(document: Document) -> dict[str, Any]:
         link = paths.agent_link()
         if link.is_symlink() and link.resolve() == new.resolve() and new.is_file() and new.read_bytes() == data:
             entry["skip"] = True
+            if agent_digest() == wanted:  # else another one is just being replaced, and its successor sees to it
+                _refresh_units()
             return {"agent": wanted}
         files.write_atomic(new, data, 0o755)
         _try_out(new, wanted)
+        _refresh_units(new)
         files.replace_link(link, new.name)
         _prune(home, new)
         say(f"the agent is {wanted[:12]} now")
@@ -54,6 +59,20 @@ def _try_out(new: Path, wanted: str) -> None:
     if result.returncode != 0 or wanted not in result.stdout:
         new.unlink(missing_ok=True)
         raise AgentError("upgrade: the new agent does not work here", result.stderr.splitlines()[-5:])
+
+
+def _refresh_units(agent: Path | None = None) -> None:
+    """Have systemd's units as `agent` wants them (None: as this one does, which cannot know those of another).
+
+    A failure is no reason to keep the old agent: the next upgrade or claim tries again.
+    """
+    try:
+        if agent is None:
+            claim.keep_units({})
+        else:
+            tool([str(agent), "units"])
+    except AgentError as error:
+        say(f"warning: systemd's units are not up to date: {error}")
 
 
 def _prune(home: Path, newest: Path) -> None:
