@@ -59,6 +59,12 @@ def test_with_git_tracked_files_and_untracked_ones_that_are_not_ignored_are_take
     assert names(app_folder) == [".gitignore", "app.py", "new.py", "static/site.css"]
 
 
+def test_a_folder_that_git_ignores_as_a_whole_is_taken_with_all_files(app_folder: Path) -> None:
+    git(app_folder.parent, "init", "-q")
+    (app_folder.parent / ".gitignore").write_text(f"{app_folder.name}/\n")
+    assert names(app_folder) == ["app.py", "requirements.txt", "static/site.css"]
+
+
 def test_a_git_that_fails_is_an_error_and_no_reason_to_take_ignored_files(app_folder: Path) -> None:
     git(app_folder, "init", "-q")
     (app_folder / ".git" / "HEAD").write_text("broken")

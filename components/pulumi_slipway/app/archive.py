@@ -94,21 +94,28 @@ def _ignore_lines(folder: Path) -> list[str]:
 
 
 def _git_files(folder: Path) -> list[str] | None:
-    """Paths relative to `folder`; None where it is in no git work tree.
+    """Paths relative to `folder`; None where git has no say: outside a work tree, or in a folder it ignores as a whole.
 
     A git that fails where there is a work tree is an error: all files would else be released, ignored ones too.
     """
     if not any((parent / ".git").exists() for parent in (folder.resolve(), *folder.resolve().parents)):
         return None
-    command = ["git", "-C", os.fspath(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if listed.returncode != 0:
+        said = listed.stderr.decode(errors="replace").strip()
+        raise ArchiveError(f"path: git cannot list the files of {os.fspath(folder)!r}: {said}")
+    names = [name.decode() for name in listed.stdout.split(b"\0") if name]
+    if not names and _git(folder, "check-ignore", "--quiet", ".").returncode == 0:
+        return None
+    return names
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "-C", os.fspath(folder), *arguments]
     try:
-        run = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, check=False, timeout=60)
     except FileNotFoundError:
         raise ArchiveError(f"path: {os.fspath(folder)!r} is in a git work tree, but git is not installed") from None
-    if run.returncode != 0:
-        said = run.stderr.decode(errors="replace").strip()
-        raise ArchiveError(f"path: git cannot list the files of {os.fspath(folder)!r}: {said}")
-    return [name.decode() for name in run.stdout.split(b"\0") if name]
 
 
 def _all_files(folder: Path) -> Iterator[str]:
