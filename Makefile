@@ -1,5 +1,5 @@
 # What each target does is in tools/, which needs Python 3.11 or newer and nothing else.
-# STACK=name takes another stack than dev (Pulumi.<name>.yaml), APP=path another application.
+# STACK=name takes another stack than dev (Pulumi.<name>.yaml); with APP=path that file is made, for the application there.
 
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')

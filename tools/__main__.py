@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shlex
@@ -14,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools import setup, stack
-from tools.common import CHECKOUT, LOCAL, VENV, ToolError, answer, cache, remove_tree, run, say
+from tools import setup, stack, system
+from tools.common import CHECKOUT, LOCAL, VENV, ToolError, cache, remove_tree, say
 
 OLDEST_PYTHON = (3, 11)
 
@@ -74,10 +73,15 @@ def _prepare(options: argparse.Namespace) -> setup.Ready:
 
 
 def _up(options: argparse.Namespace) -> int:
+    stack.check(options.stack, options.app)
+    system.become_able("a machine of this host's own")
     ready = _prepare(options)
+    if stack.resources(options.stack):
+        say("bringing the stack to what is wanted: seconds where little has changed, half a minute for a new server")
+    else:
+        say("launching: about half a minute; another minute, once, where the machine's image has to be built")
     begun = time.monotonic()
-    more = stack.application(options.stack, options.app)
-    status = _pulumi(ready, ["up", "--yes", "--skip-preview", "--stack", options.stack, *more])
+    status = _pulumi(ready, ["up", "--yes", "--skip-preview", "--stack", options.stack])
     if status:
         return status
     url = stack.output(ready, options.stack, "url")
@@ -92,8 +96,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _preview(options: argparse.Namespace) -> int:
     ready = _prepare(options)
-    more = stack.application(options.stack, options.app)
-    return _pulumi(ready, ["preview", "--diff", "--stack", options.stack, *more])
+    return _pulumi(ready, ["preview", "--diff", "--stack", options.stack])
 
 
 def _down(options: argparse.Namespace) -> int:
@@ -102,6 +105,8 @@ def _down(options: argparse.Namespace) -> int:
         say(f"there is no stack {options.stack}")
         return 0
     stack.clear_dead_locks(options.stack)
+    if stack.resources(options.stack):
+        system.become_able("taking a machine of this host down")
     return _pulumi(ready, ["destroy", "--yes", "--skip-preview", "--stack", options.stack])
 
 
@@ -120,21 +125,20 @@ def _pulumi(ready: setup.Ready, arguments: list[str]) -> int:
 
 def _env(options: argparse.Namespace) -> int:
     ready = setup.ensure()
-    for name, value in setup.variables(ready).items():
+    stack.ensure(ready, options.stack, options.app)
+    exported = setup.variables(ready, options.stack)
+    for name, value in exported.items():
         print(f"export {name}={shlex.quote(value)}")
-    present = [name for name in setup.OVERRULING if name in os.environ]
+    present = [name for name in setup.OVERRULING if name in os.environ and name not in exported]
     if present:
         print(f"unset {' '.join(present)}")
-    stack.ensure(ready, options.stack, options.app)
-    if options.stack != "dev":
-        print(f"export PULUMI_STACK={shlex.quote(options.stack)}")
     return 0
 
 
 def _test(options: argparse.Namespace) -> int:
     from tools import testing
 
-    return testing.run_parts(setup.ensure(), options.parts)
+    return testing.run_parts(options.parts)
 
 
 def _lint(_: argparse.Namespace) -> int:
@@ -146,6 +150,12 @@ def _lint(_: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     """Take local stacks down, then remove machines, images and everything of this checkout."""
+    others = stack.holding_elsewhere()
+    if others:
+        raise ToolError(
+            f"the state in {setup.STATE} would go too, and it is the only record of what these hold: "
+            f"{', '.join(others)}. Take them down first: `pulumi destroy --stack NAME` in their project"
+        )
     for name in stack.names():
         if not stack.resources(name):
             continue
@@ -168,16 +178,16 @@ def _clean(options: argparse.Namespace) -> int:
 
 
 def _clean_machines() -> None:
-    """Remove the images, bridge and rules of local machines, if no other checkout has machines on them."""
+    """Remove the images, bridge and rules of local machines, if no other checkout has machines on them.
+
+    Whether there are any is the driver's to decide, under its locks: it refuses, and then all of it is kept.
+    """
     driver = [str(VENV / "bin" / "python"), "-m", "pulumi_slipway.local"]
     if not Path(driver[0]).exists():
         return
-    listed = json.loads(answer([*driver, "list"]) or '{"machines": []}')
-    others = ", ".join(sorted(machine["name"] for machine in listed["machines"]))
-    if others:
-        say(f"the images of local machines are kept: machines of other checkouts stand on them ({others})")
-    else:
-        run([*driver, "clean"], cwd=CHECKOUT)
+    done = subprocess.run([*driver, "clean"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"the images of local machines are kept: {done.stderr.strip().removeprefix('error: ')}")
 
 
 def _distclean(options: argparse.Namespace) -> int:

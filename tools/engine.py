@@ -61,11 +61,11 @@ def provide() -> Engine:
 
 
 def on_path() -> str | None:
-    """A `pulumi` on PATH that is not one of ours."""
+    """A `pulumi` on PATH that is not one of ours, of this checkout or another."""
     folders = [
         folder
         for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)
-        if LOCAL not in (Path(folder), *Path(folder).parents)
+        if LOCAL.name not in Path(folder).resolve().parts
     ]
     return shutil.which("pulumi", path=os.pathsep.join(folders))
 

@@ -41,13 +41,15 @@ def ensure() -> Ready:
     return ready
 
 
-def variables(ready: Ready) -> Mapping[str, str]:
-    """The environment in which `pulumi` means this checkout's engine, backend and passphrase."""
-    path = [str(wrapper.BIN), os.environ.get("PATH", os.defpath)]
-    if str(Path(ready.uv).parent) not in path[1].split(os.pathsep):
+def variables(ready: Ready, stack: str | None = None) -> Mapping[str, str]:
+    """The environment in which `pulumi` means this checkout's engine, backend and passphrase, and `stack` if given.
+
+    `python` is then the one that has the project's packages.
+    """
+    own = [str(wrapper.BIN), str(VENV / "bin")]
+    path = own + [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder not in own]
+    if str(Path(ready.uv).parent) not in path:
         path.append(str(Path(ready.uv).parent))
-    if path[1].split(os.pathsep)[0] == path[0]:
-        del path[0]
     result = {
         "PATH": os.pathsep.join(path),
         "PULUMI_HOME": str(engine.HOME),
@@ -60,6 +62,9 @@ def variables(ready: Ready) -> Mapping[str, str]:
     if ready.rig:
         # A plug-in that the rig lacks is an error at once, not after eleven seconds of attempts.
         result["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+    if stack is not None:
+        # The second tells the wrapper where the first is from: it is not meant for other projects.
+        result |= {"PULUMI_STACK": stack, "SLIPWAY_STACK": stack}
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -18,19 +19,34 @@ from tools.common import CHECKOUT, LOCAL, ToolError, answer, run, say, write_ato
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
-def ensure(ready: setup.Ready, stack: str, app: str | None) -> None:
-    """Make the stack if there is none, and its settings file; say so. Raises ToolError."""
+def check(stack: str, app: str | None) -> None:
+    """Raise ToolError for a stack or an application that cannot be meant, before anything is set up."""
     if NAME.fullmatch(stack) is None:
         raise ToolError(f"STACK={stack!r} is no name of a stack: letters, digits, '-', '_' and '.'")
     if app is not None and not Path(app).is_dir():
         raise ToolError(f"APP={app!r} is no folder; it is taken from {Path.cwd()}")
     settings = CHECKOUT / f"Pulumi.{stack}.yaml"
-    if not settings.exists():
-        if app is None:
+    if app is None:
+        if not settings.exists():
             raise ToolError(
                 f"STACK={stack}: there is no {settings.name}. Write one (Pulumi.dev.yaml is an example), or name a "
                 f"folder with an application: make up STACK={stack} APP=path"
             )
+    elif settings.exists():
+        # Commands, health rule and the rest of the file belong to its own application, and so do the server's data.
+        named = _application(settings)
+        if named is None or (CHECKOUT / named).resolve() != Path(app).resolve():
+            raise ToolError(
+                f"APP={app}: {settings.name} is for the application {named or '(none that can be read there)'}. "
+                f"Give this one a stack of its own: make up STACK=name APP={app}"
+            )
+
+
+def ensure(ready: setup.Ready, stack: str, app: str | None) -> None:
+    """Make the stack if there is none, and its settings file; say so. Raises ToolError."""
+    check(stack, app)
+    settings = CHECKOUT / f"Pulumi.{stack}.yaml"
+    if app is not None and not settings.exists():
         # JSON's strings are YAML's too.
         lines = ["config:", "  slipway:target: local", "  slipway:app:", f"    path: {json.dumps(_path(app))}", ""]
         write_atomically(settings, "\n".join(lines))
@@ -53,15 +69,31 @@ def _create(ready: setup.Ready, stack: str) -> None:
         )  # for plain `pulumi up`
 
 
-def application(stack: str, app: str | None) -> list[str]:
-    """The options that make the CLI deploy another application than the settings file names."""
-    if app is None:
-        return []
-    text = (CHECKOUT / f"Pulumi.{stack}.yaml").read_text()
-    if re.search(rf"^ +path: *[\"']?{re.escape(_path(app))}[\"']? *(#.*)?$", text, re.MULTILINE):
-        return []
-    say(f"APP={app}: this run deploys it in place of the application in Pulumi.{stack}.yaml")
-    return ["--config-path", "--config", f"slipway:app.path={_path(app)}"]
+def _application(settings: Path) -> str | None:
+    """`slipway:app`'s `path` in a settings file, read without a parser of YAML; None where it cannot be told."""
+    lines = [line for line in settings.read_text().splitlines() if re.match(r" *[^ #]", line)]
+    for number, line in enumerate(lines):
+        key = re.match(r"""( *)["']?slipway:app["']? *:(.*)""", line)
+        if key is None:
+            continue
+        deeper = re.compile(rf" {{{len(key[1]) + 1},}}")
+        within = list(itertools.takewhile(deeper.match, lines[number + 1 :]))
+        if "{" in key[2]:  # all in braces; those inside go, as `health` has a path too
+            whole = " ".join([key[2], *within]).strip().removeprefix("{")
+            found = re.search(rf"(?:^|,) *path *: *{_SCALAR}", re.sub(r"\{[^{}]*\}", "", whole))
+        else:
+            own = [inner.strip() for inner in within if _indent(inner) == _indent(within[0])]
+            found = next(filter(None, (re.match(rf"path *: *{_SCALAR}", inner) for inner in own)), None)
+        if found:
+            return next(text for text in found.groups() if text is not None).strip()
+    return None
+
+
+_SCALAR = r"""(?:"([^"]*)"|'([^']*)'|([^\s,}#"'](?:(?! #)[^,}])*))"""
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _path(app: str) -> str:
@@ -123,6 +155,31 @@ def resources(stack: str) -> list[dict[str, Any]]:
         return []
     latest = document["checkpoint"].get("latest") or {}
     return list(latest.get("resources") or [])
+
+
+def holding_elsewhere() -> list[str]:
+    """The stacks of other projects in this checkout's state that hold resources, or of which nobody can tell."""
+    folder = setup.STATE / ".pulumi" / "stacks"
+    own = folder / wrapper.project()
+    held = []
+    for file in sorted(folder.rglob("*.json*")):
+        if (
+            (file.parent != own or file.suffix == ".gz")
+            and not file.name.endswith((".bak", ".attrs"))
+            and _may_hold(file)
+        ):
+            held.append(str(file.relative_to(folder)).partition(".json")[0])
+    return held
+
+
+def _may_hold(file: Path) -> bool:
+    try:
+        latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        kinds = [str(entry["type"]) for entry in latest.get("resources") or []]
+        pending = latest.get("pending_operations")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return True
+    return bool(pending) or any(kind != "pulumi:pulumi:Stack" and "pulumi:providers:" not in kind for kind in kinds)
 
 
 def output(ready: setup.Ready, stack: str, name: str) -> str:

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from types import ModuleType
 
 from tools.common import CHECKOUT, ToolError, run, say
 
@@ -17,25 +20,52 @@ PROGRAMS = {"git": "git", "ssh": "openssh-client", "curl": "curl"}
 def ensure() -> None:
     """Install the programs that are missing with apt. Raises ToolError when apt fails.
 
-    Where there is no way to install them it says so and goes on: other targets than local machines do without, and the
-    driver of those tells what it lacks.
+    Where there is no way to install them it says so and goes on: the driver of local machines tells what it lacks.
     """
-    needed = {**PROGRAMS, **_of_local_machines()}
-    missing = sorted({package for program, package in needed.items() if _which(program) is None})
+    needed = {**PROGRAMS, **_requirements().TO_RUN, **_requirements().TO_BUILD}
+    missing = {package for program, package in needed.items() if _which(program) is None}
+    requirements = _requirements()
+    if requirements.keyring() is None:
+        missing.add(requirements.KEYRINGS_PACKAGE)
     if not missing:
         return
     obstacle = _obstacle()
     if obstacle:
-        say(f"not found, and needed for local machines: {', '.join(missing)}. {obstacle}")
+        say(f"not found, and needed for local machines: {', '.join(sorted(missing))}. {obstacle}")
     else:
-        apt_install(missing)
+        apt_install(sorted(missing))
 
 
-def _of_local_machines() -> dict[str, str]:
-    sys.path.append(str(CHECKOUT / "components"))
+def _requirements() -> ModuleType:
+    components = str(CHECKOUT / "components")
+    if components not in sys.path:
+        sys.path.append(components)
     from pulumi_slipway.local import requirements  # standard library only, like everything here
 
-    return {**requirements.TO_RUN, **requirements.TO_BUILD}
+    return requirements
+
+
+def become_able(purpose: str) -> None:
+    """Make sure that `sudo -n` works from here on, asking for the password at most once, now. Root needs nothing.
+
+    `purpose` says what for. Raises ToolError when there is no way, before anything else was done.
+    """
+    if os.geteuid() == 0 or sys.platform != "linux":
+        return  # on another system the driver of local machines says what it needs
+    if not _sudo():
+        remedy = "run this as root, give yourself sudo without a password, or run `sudo -v` in this terminal first"
+        if shutil.which("sudo") is None or not sys.stdin.isatty():
+            raise ToolError(f"{purpose} needs root, and `sudo -n` does not give it: {remedy}")
+        say(f"{purpose} needs root: sudo may ask for your password, once")
+        if subprocess.run(["sudo", "-v"], check=False).returncode or not _sudo():
+            raise ToolError(f"{purpose} needs root, and sudo does not give it: {remedy}")
+    # What sudo remembers lasts for some minutes, a Go build or the tests for longer.
+    threading.Thread(target=_stay_able, daemon=True).start()
+
+
+def _stay_able() -> None:
+    while _sudo():
+        time.sleep(60)
 
 
 def apt_install(packages: Sequence[str]) -> None:
@@ -58,7 +88,7 @@ def apt_install(packages: Sequence[str]) -> None:
 def _obstacle() -> str:
     """Why nothing can be installed here; empty when it can."""
     if sys.platform != "linux" or shutil.which("apt-get") is None:
-        return "This system has no apt: install it by your system's means, or use another target than local machines."
+        return "This system has no apt: install it by your system's means."
     if os.geteuid() != 0 and not _sudo():
         return "Neither root nor `sudo -n` can be used: install it as root."
     return ""
@@ -67,7 +97,10 @@ def _obstacle() -> str:
 def _sudo() -> bool:
     return (
         shutil.which("sudo") is not None
-        and subprocess.run(["sudo", "-n", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        and subprocess.run(
+            ["sudo", "-n", "true"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode
+        == 0
     )
 
 

@@ -7,19 +7,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools import setup
+from tools import setup, system
 from tools.common import CHECKOUT, VENV, ToolError, say
 
 PARTS = ("unit", "rig", "agent", "e2e", "examples")
+WITH_MACHINES = {"agent", "e2e"}
 NO_TESTS = 5
 """pytest's exit status when it has collected none."""
 
 
-def run_parts(ready: setup.Ready, wanted: Sequence[str]) -> int:
+def run_parts(wanted: Sequence[str]) -> int:
     """Run the parts wanted (all without any), go on after a failing one, end with a table; answer the exit status."""
     unknown = set(wanted) - set(PARTS)
     if unknown:
         raise ToolError(f"no such part of the tests: {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
+    if not wanted:
+        say("all tests: about 20 minutes on 2 cores, most of them e2e; rig and agent some minutes, the others seconds")
+    if not wanted or WITH_MACHINES & set(wanted):
+        system.become_able("testing with machines of this host's own")
+    ready = setup.ensure()
     say(ready.description)
     environment = setup.child_environment(ready)
     rows = []

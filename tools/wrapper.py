@@ -24,24 +24,56 @@ program={program}
 checkout={checkout}
 copies={copies}
 selection="${{PULUMI_HOME:-}}"/workspaces/{workspace}
-if [ -z "${{PULUMI_OPTION_CONFIG_FILE:-}}" ] && [ "$(pwd -P)" = "$checkout" ]; then
-    case "${{1:-}}" in
+command= stack= folder=. named=${{PULUMI_OPTION_CONFIG_FILE:-}}
+
+# As the CLI itself reads its command line: before the command, whatever option it does not know takes the next word.
+value=
+for word in "$@"; do
+    if [ -n "$value" ]; then
+        case "$value" in
+        -s | --stack) stack=$word ;;
+        -C | --cwd) folder=$word ;;
+        --config-file) named=$word ;;
+        esac
+        value=
+        continue
+    fi
+    case "$word" in
+    --) break ;;
+    --stack=*) stack=${{word#*=}} ;;
+    --cwd=*) folder=${{word#*=}} ;;
+    --config-file=*) named=${{word#*=}} ;;
+    -s | --stack | -C | --cwd | --config-file) value=$word ;;
+    -m | --message | -c | --config | -t | --target | -p | --parallel | -v | --verbose) value=$word ;;
+    --color | --exclude | --otel-traces | --profiling | --replace | --target-replace | --tracing) value=$word ;;
+    -s?*) stack=${{word#-s}} stack=${{stack#=}} ;;
+    -C?*) folder=${{word#-C}} folder=${{folder#=}} ;;
+    --*=* | --disable-integrity-checking | --emoji | --fully-qualify-stack-names | --help | --version) ;;
+    --logflow | --logtostderr | --non-interactive | -[eQh]) ;;
+    --* | -?) [ -n "$command" ] || value=$word ;;
+    -*) ;;
+    *) command=${{command:-$word}} ;;
+    esac
+done
+
+# The project is the nearest one above.
+folder=$(CDPATH='' cd -- "$folder" 2>/dev/null && pwd -P)
+while [ -n "$folder" ] && [ ! -e "$folder/Pulumi.yaml" ] && [ ! -e "$folder/Pulumi.yml" ]; do
+    folder=${{folder%/*}}
+done
+
+if [ "$folder" != "$checkout" ]; then
+    # The stack that `make env` has chosen is one of this project alone.
+    [ "${{PULUMI_STACK:-}}" != "${{SLIPWAY_STACK:-}}" ] || unset PULUMI_STACK
+elif [ -z "$named" ]; then
+    case "$command" in
     up | update | preview | pre | refresh | destroy | down | dn | import | watch)
-        stack=${{PULUMI_STACK:-}}
+        stack=${{stack:-${{PULUMI_STACK:-}}}}
         [ -n "$stack" ] || stack=$(sed -n 's/.*"stack": *"\\([^"]*\\)".*/\\1/p' "$selection" 2>/dev/null)
-        previous=
-        for word in "$@"; do
-            case "$previous" in -s | --stack) stack=$word ;; esac
-            case "$word" in
-            --stack=*) stack=${{word#--stack=}} ;;
-            --config-file | --config-file=*) exec "$program" "$@" ;;
-            esac
-            previous=$word
-        done
         stack=${{stack##*/}}
-        if [ -n "$stack" ] && [ -f "Pulumi.$stack.yaml" ]; then
+        if [ -n "$stack" ] && [ -f "$checkout/Pulumi.$stack.yaml" ]; then
             mkdir -p "$copies" &&
-                cp "Pulumi.$stack.yaml" "$copies/.$stack.$$" &&
+                cp "$checkout/Pulumi.$stack.yaml" "$copies/.$stack.$$" &&
                 mv "$copies/.$stack.$$" "$copies/Pulumi.$stack.yaml" || exit 1
             export PULUMI_OPTION_CONFIG_FILE="$copies/Pulumi.$stack.yaml"
         fi

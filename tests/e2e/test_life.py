@@ -19,7 +19,10 @@ def bridges() -> set[str]:
 
 
 def firewall() -> str:
-    return subprocess.run(["iptables-save"], capture_output=True, text=True, check=True, timeout=20).stdout
+    command = ["iptables-save"] if os.geteuid() == 0 else ["sudo", "-n", "iptables-save"]
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"  # which a user's leaves out
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=20).stdout
 
 
 def test_make_up_launches_the_server_and_serves_the_guestbook(fresh: Checkout) -> None:

@@ -31,13 +31,16 @@ def make(home: Path, engine: Path, venv: Path) -> None:
     # Beside the CLI a language host counts as bundled with it.
     language = _launcher("language-python", _sdk_version(site_packages), venv, site_packages)
     _write_program(bin_folder / "pulumi-language-python", language)
+    plugins = home / "plugins"
+    if plugins.is_symlink():  # an official engine was in use: what it leads to is not the rig's to change
+        plugins.unlink()
     wanted = set()
     for name, version in _plugin_versions(site_packages):
-        folder = home / "plugins" / f"resource-{name}-v{version}"
+        folder = plugins / f"resource-{name}-v{version}"
         wanted.add(folder.name)
         folder.mkdir(parents=True, exist_ok=True)
         _write_program(folder / f"pulumi-resource-{name}", _launcher(name, version, venv, site_packages))
-    for folder in (home / "plugins").iterdir():
+    for folder in plugins.iterdir():
         if folder.is_dir() and folder.name not in wanted:
             shutil.rmtree(folder)
 

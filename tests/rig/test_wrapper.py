@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,53 @@ def test_a_file_that_is_named_and_other_projects_are_left_alone(engine: Engine, 
     other = engine.project("import pulumi; pulumi.export('here', 1)")
     run(engine, checkout, "up", "--yes", "--skip-preview", "--stack", "dev", cwd=other)
     assert engine.outputs() == {"here": 1}
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Callable[..., str]:
+    """Which settings file and stack a CLI would get that is run through the wrapper of a checkout."""
+    checkout = tmp_path / "checkout"
+    for name in ("Pulumi.yaml", "sub/deeper/file", "other/Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.two.yaml"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("name: checkout\n")
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\nfile=${PULUMI_OPTION_CONFIG_FILE:-}\necho "${file##*/} ${PULUMI_STACK:-}"\n')
+    program.chmod(0o755)
+    script = wrapper.write(program, checkout)
+
+    def run(line: str, cwd: str = "") -> str:
+        environment = {"PATH": os.environ["PATH"], "PULUMI_STACK": "dev", "SLIPWAY_STACK": "dev"}
+        command = [script, *line.format(checkout=checkout).split()]
+        return subprocess.run(
+            command, cwd=checkout / cwd, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "cwd"),
+    [
+        ("-s two up", ""),
+        ("--stack two --non-interactive up", ""),
+        ("--stack=organization/checkout/two -v 3 --color never up", ""),
+        ("--logtostderr -v=3 preview -m -s -stwo", ""),
+        ("-C {checkout} destroy -s=two", "/"),
+        ("up --cwd={checkout}/sub -s two", "/tmp"),
+        ("--tracing file:x refresh --stack two", "sub/deeper"),
+        ("-C .. up -s two", "other"),
+    ],
+)
+def test_a_deployment_is_known_wherever_its_options_stand_and_it_is_started(
+    shown: Callable[..., str], line: str, cwd: str
+) -> None:
+    assert shown(line, cwd) == "Pulumi.two.yaml dev"
+
+
+def test_the_stack_of_the_environment_counts_in_its_checkout_alone(shown: Callable[..., str]) -> None:
+    assert shown("up", "sub") == "Pulumi.dev.yaml dev"
+    assert shown("config set up x") == "dev"
+    assert shown("--config-file x up") == "dev"
+    assert shown("up", "other") == ""
+    assert shown("-C other up -s two") == ""
+    assert shown("-C /nowhere up") == ""
