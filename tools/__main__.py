@@ -79,7 +79,7 @@ def _up(options: argparse.Namespace) -> int:
     if stack.resources(options.stack):
         say("bringing the stack to what is wanted: seconds where little has changed, half a minute for a new server")
     else:
-        say("launching: about half a minute; another minute, once, where the machine's image has to be built")
+        say("launching: about a minute; another one, once, where the machine's image has to be built")
     begun = time.monotonic()
     status = _pulumi(ready, ["up", "--yes", "--skip-preview", "--stack", options.stack])
     if status:
