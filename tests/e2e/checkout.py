@@ -257,8 +257,8 @@ def _machine_name(folder: Path) -> str | None:
 
 def user_environment() -> dict[str, str]:
     """The environment of a user's shell: nothing of the Pulumi, virtual environment or pytest around the tests."""
-    dropped = ("PULUMI_", "VIRTUAL_ENV", "PYTEST_", "PYTHONPATH", "UV_PROJECT", "MAKE", "MFLAGS")
+    dropped = ("PULUMI_", "SLIPWAY_STACK", "VIRTUAL_ENV", "PYTEST_", "PYTHONPATH", "UV_PROJECT", "MAKE", "MFLAGS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
-    own = str(PROJECT / ".slipway")
+    own = (str(PROJECT / ".slipway"), str(PROJECT / ".venv"))
     kept["PATH"] = ":".join(part for part in kept["PATH"].split(":") if not part.startswith(own))
     return kept

@@ -113,8 +113,8 @@ def clean(state: State, *, machines: bool = False) -> None:
         names = ", ".join(record.name for record in state.records())
         if names:
             raise LocalError(
-                f"these machines stand on what is to be removed: {names}. Remove them first (remove NAME), "
-                "or with all their data: clean --all"
+                f"these machines stand on what is to be removed: {names}. Remove them first "
+                "(`python -m pulumi_slipway.local remove NAME`), or all of them with their data (`… clean --all`)"
             )
         network.remove(state)
         remove_tree(state.root)
