@@ -36,6 +36,8 @@ class Observation(TypedDict):
     error: str
     facts: dict[str, Any]
     agent: str
+    claimed: bool
+    claim_serial: int
     release: str
     """Id of the live release; empty: none."""
     release_serial: int
@@ -53,6 +55,11 @@ def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observati
     hosts = [{"host": target.host, "private_key": target.private_key} for target in targets]
     answer = local_run(local_program("observe"), pulumi.Output.from_input({"app": app, "hosts": hosts}))
     return answer.apply(lambda text: list(json.loads(text)["hosts"]))
+
+
+def claim_serial(observed: Observation, _wanted: object, now: int) -> int:
+    """The serial that makes the claim run exactly when the app has no users and folders on the server."""
+    return observed["claim_serial"] if observed["claimed"] else now
 
 
 def release_serial(observed: Observation, wanted: str, now: int) -> int:
@@ -99,6 +106,8 @@ def _understand(answer: Mapping[str, Any], app: str) -> Observation:
         error="",
         facts=answer["facts"],
         agent=answer["agent"],
+        claimed=bool(found.get("claimed")),
+        claim_serial=found.get("claim_serial") or 0,
         release=found.get("live") or "",
         release_serial=found.get("serial") or 0,
         site_serial=site.get("serial") or 0,
@@ -107,7 +116,17 @@ def _understand(answer: Mapping[str, Any], app: str) -> Observation:
 
 
 def _nothing(error: str) -> Observation:
-    return Observation(error=error, facts={}, agent="", release="", release_serial=0, site_serial=0, files={})
+    return Observation(
+        error=error,
+        facts={},
+        agent="",
+        claimed=False,
+        claim_serial=0,
+        release="",
+        release_serial=0,
+        site_serial=0,
+        files={},
+    )
 
 
 def main() -> int:

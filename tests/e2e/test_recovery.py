@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -79,6 +80,15 @@ def test_a_file_edited_on_the_server_is_shown_by_preview_and_written_anew_by_up(
     assert path in site.pulumi("preview", "--stack", "dev").stdout
     site.up()
     assert site.machine.root_shell(f"cat {path}") == wanted
+    assert site.changes() == {}
+
+
+def test_an_app_that_was_removed_from_the_server_is_brought_back_by_up(site: Checkout) -> None:
+    owner = json.loads(site.machine.root_shell("cat /srv/guestbook/claim.json"))["owner"]
+    site.ask_agent("remove", {"app": "guestbook", "owner": owner})
+    assert site.changes() != {}
+    site.up()
+    assert site.visitor().get("/").status == 200
     assert site.changes() == {}
 
 

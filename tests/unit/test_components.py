@@ -10,9 +10,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from conftest import HOST, Engine, Recorder, observation
 from pulumi_slipway import LocalServer, WebApp
 from pulumi_slipway.agent_bundle import agent_digest
+from tests.unit.mocks import HOST, Engine, Recorder, observation
 
 Run = Callable[..., Recorder]
 SECRETS = (
@@ -239,13 +239,15 @@ def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engi
     files = {path: hashlib.sha256(file["content"].encode()).hexdigest() for path, file in site["files"].items()}
     engine.observation = observation(
         agent=agent_digest(),
+        claimed=True,
+        claim_serial=json.loads(first.input("app-1-claim", "stdin"))["serial"],
         release=release["release"],
         release_serial=release["serial"],
         site_serial=site["serial"],
         files=files,
     )
     second = run(lambda: app(app_folder))
-    for name in ("app-1-site", "app-1-release"):
+    for name in ("app-1-claim", "app-1-site", "app-1-release"):
         assert second.input(name, "create") == first.input(name, "create")
         assert second.input(name, "stdin") == first.input(name, "stdin")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import observation
 from pulumi_slipway.app.release import release_id, summary
-from pulumi_slipway.observe import drift, release_serial, site_serial
+from pulumi_slipway.observe import claim_serial, drift, release_serial, site_serial
+from tests.unit.mocks import observation
 
 
 def test_the_serial_stays_while_the_wanted_release_is_live() -> None:
@@ -20,6 +20,11 @@ def test_the_serial_is_a_new_one_when_another_release_is_live(live: str) -> None
 
 def test_a_new_serial_is_above_the_last_one_even_where_the_clock_went_back() -> None:
     assert release_serial(observation(release="r-other", release_serial=4), "r-1", now=2) == 5
+
+
+def test_an_app_that_is_gone_from_its_server_is_claimed_anew() -> None:
+    assert claim_serial(observation(claimed=True, claim_serial=5), None, now=9) == 5
+    assert claim_serial(observation(claimed=False, claim_serial=0), None, now=9) == 9
 
 
 def test_a_server_that_was_wiped_does_not_get_the_number_that_the_state_has_already() -> None:

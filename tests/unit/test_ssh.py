@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sshserver import SshServer, new_key
 
 from pulumi_slipway import ready
 from pulumi_slipway.ssh import RefusedKeyError, SshError, WrongHostKeyError, connect
+from tests.unit.sshserver import SshServer, new_key
 
 HOST_PRIVATE, HOST_PUBLIC = new_key()
 DEPLOY_PRIVATE, DEPLOY_PUBLIC = new_key()

@@ -21,7 +21,8 @@ _STOP_WITHIN = 90.0
 
 
 def claim(document: Document) -> dict[str, Any]:
-    """Make the app's users and folders, for `owner` alone."""
+    """Make the app's users and folders, for `owner` alone; `serial` is kept for whoever observes."""
+    serial = request.integer(document, "serial", 0)
     app, owner = AppPaths(request.app_name(document)), request.text(document, "owner")
     with (
         held(app_lock(app.app), f"claim {app.app}"),
@@ -35,7 +36,7 @@ def claim(document: Document) -> dict[str, Any]:
         entry["skip"] = found is not None and found.get("owner") == owner
         _install_units()
         files.folder(app.root)
-        files.write_json(app.claim, {"app": app.app, "owner": owner}, 0o600)
+        files.write_json(app.claim, {"app": app.app, "owner": owner, "serial": serial}, 0o600)
         _furnish(app)
         say(f"{app.app} has its users and folders")
     return {"app": app.app}

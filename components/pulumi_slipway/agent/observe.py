@@ -24,8 +24,16 @@ def observe(document: Document) -> dict[str, Any]:
 
 
 def _app(app: AppPaths) -> dict[str, Any]:
-    if not _claimed(app):
-        return {"claimed": False, "serial": 0, "live": None, "slot": None, "site": {"serial": 0, "files": {}}}
+    claim = _claim(app)
+    if claim is None:
+        return {
+            "claimed": False,
+            "claim_serial": 0,
+            "serial": 0,
+            "live": None,
+            "slot": None,
+            "site": {"serial": 0, "files": {}},
+        }
     try:
         live = read_live(app)
     except AgentError:
@@ -34,6 +42,7 @@ def _app(app: AppPaths) -> dict[str, Any]:
     settled = live is not None and serving(app) == live.slot
     return {
         "claimed": True,
+        "claim_serial": claim.get("serial", 0),
         "serial": live.serial if live else 0,
         "live": live.release if live and settled else None,
         "slot": live.slot if live else None,
@@ -41,13 +50,13 @@ def _app(app: AppPaths) -> dict[str, Any]:
     }
 
 
-def _claimed(app: AppPaths) -> bool:
-    """Also a folder of data that was kept when the app was removed is nobody's."""
+def _claim(app: AppPaths) -> dict[str, Any] | None:
+    """The record of the claim; None for nobody's, which is also a folder of data that was kept after a removal."""
     try:
         record = files.read_json(app.claim)
     except (AgentError, OSError):  # damaged: what needs it will say so
-        return app.claim.exists()
-    return record is not None and record.get("owner") is not None
+        return {} if app.claim.exists() else None
+    return record if record is not None and record.get("owner") is not None else None
 
 
 def _site(app: AppPaths) -> dict[str, Any]:

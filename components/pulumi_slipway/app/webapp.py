@@ -12,7 +12,7 @@ import pulumi
 import pulumi_random as random
 
 from ..agent_bundle import agent_bundle_document, agent_digest
-from ..observe import Observation, drift, observe, release_serial, site_serial
+from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
 from .arguments import CheckedApp, WebAppArgs, check
@@ -63,15 +63,16 @@ class WebApp(pulumi.ComponentResource):
             document=agent_bundle_document(),
             parent=self,
         )
+        claimed = _serial(observed, app.name, claim_serial)
         claim = presence(
             f"{name}-1-claim",
             target,
             "claim",
             "remove",
             subject=app.name,
-            summary=app.name,
+            summary=claimed.apply(lambda serial: f"{app.name} (serial {serial})"),
             # an app that is renamed, or taken off a server that stays, leaves its data there: they may be all there is
-            document={"app": app.name, "owner": owner, "keep_data": True},
+            document={"app": app.name, "owner": owner, "serial": claimed, "keep_data": True},
             parent=self,
             depends_on=[agent],
         )
@@ -264,7 +265,7 @@ def _checked(observed: Observation) -> Observation:
     return observed
 
 
-def _serial(observed: pulumi.Output[Observation] | None, wanted: pulumi.Output[Any], decide: Any) -> pulumi.Output[int]:
+def _serial(observed: pulumi.Output[Observation] | None, wanted: pulumi.Input[Any], decide: Any) -> pulumi.Output[int]:
     if observed is None:
         return pulumi.Output.from_input(0)
     now = int(time.time())
