@@ -38,18 +38,25 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_mistake_is_told_at_preview_and_nothing_is_touched(site: Checkout, case: str, tmp_path: Path) -> None:
+def test_a_mistake_is_told_at_preview(site: Checkout, case: str, tmp_path: Path) -> None:
     text, said, remedy = CASES[case]
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(text)
+    done = site.pulumi("preview", "--stack", "dev", "--config-file", str(file), check=False)
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert said in printed
+    assert remedy in printed
+    assert "Traceback" not in printed
+
+
+def test_an_up_with_a_mistake_touches_nothing(site: Checkout, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.dev.yaml"
+    file.write_text(CASES["unknown setting"][0])
     before = untouched(site)
-    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
-        done = site.pulumi(*command, "--stack", "dev", "--config-file", str(file), check=False)
-        printed = done.stdout + done.stderr
-        assert done.returncode != 0
-        assert said in printed
-        assert remedy in printed
-        assert "Traceback" not in printed
+    done = site.pulumi("up", "--yes", "--skip-preview", "--stack", "dev", "--config-file", str(file), check=False)
+    assert done.returncode != 0
+    assert CASES["unknown setting"][1] in done.stdout + done.stderr
     assert untouched(site) == before
 
 
