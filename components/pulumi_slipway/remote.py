@@ -86,16 +86,7 @@ def step(
 
     `summary` is what a preview shows: ids, names, counts, never a value that is secret.
     """
-    return remote.Command(
-        name,
-        connection=target.connection,
-        create=_agent_command(subcommand, summary),
-        stdin=_as_stdin(document),
-        triggers=[target.id],
-        logging=remote.Logging.STDERR,
-        add_previous_output_in_env=False,
-        opts=target.options(parent, depends_on),
-    )
+    return _agent_resource(name, target, subcommand, None, [target.id], summary, document, parent, depends_on)
 
 
 def presence(
@@ -114,17 +105,8 @@ def presence(
 
     Another `subject` (the name of what is claimed) is another claim: the new one is made, then the old one given up.
     """
-    return remote.Command(
-        name,
-        connection=target.connection,
-        create=_agent_command(claim, summary),
-        delete=_agent_command(give_up, summary),
-        stdin=_as_stdin(document),
-        triggers=[target.id, subject],
-        logging=remote.Logging.STDERR,
-        add_previous_output_in_env=False,
-        opts=target.options(parent, depends_on),
-    )
+    triggers = [target.id, subject]
+    return _agent_resource(name, target, claim, give_up, triggers, summary, document, parent, depends_on)
 
 
 def push(
@@ -202,6 +184,30 @@ def local_run(
         add_previous_output_in_env=False,
     )
     return pulumi.Output.unsecret(result.apply(lambda run: run.stdout))
+
+
+def _agent_resource(
+    name: str,
+    target: Target,
+    create: str,
+    delete: str | None,
+    triggers: Sequence[pulumi.Input[str]],
+    summary: pulumi.Input[str],
+    document: pulumi.Input[Mapping[str, Any]],
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource],
+) -> remote.Command:
+    return remote.Command(
+        name,
+        connection=target.connection,
+        create=_agent_command(create, summary),
+        delete=_agent_command(delete, summary) if delete else None,
+        stdin=_as_stdin(document),
+        triggers=list(triggers),
+        logging=remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=target.options(parent, depends_on),
+    )
 
 
 def _agent_command(subcommand: str, summary: pulumi.Input[str]) -> pulumi.Output[str]:
