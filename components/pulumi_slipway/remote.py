@@ -105,7 +105,7 @@ def presence(
 
     Another `subject` (the name of what is claimed) is another claim: the new one is made, then the old one given up.
     """
-    triggers = [target.id, subject]
+    triggers: list[pulumi.Input[str]] = [target.id, subject]
     return _agent_resource(name, target, claim, give_up, triggers, summary, document, parent, depends_on)
 
 
