@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from .remote import Target
 
+PATIENCE = 5.0
+"""Seconds in which a refused connection is tried again: a network that blinks, an sshd that restarts or is overrun."""
 TIMEOUT = 15.0
 """Seconds for each part of a host's answer: handshake, agent."""
 
@@ -84,16 +87,23 @@ def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _ask(host: Mapping[str, Any], private_key: str, app: str) -> Observation:
-    from .ssh import SshError, connect
+    from .ssh import SshError, WrongHostKeyError, connect
 
     command = f"sudo -n {AGENT} observe"
-    try:
-        with connect(
-            host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT
-        ) as connection:
-            result = connection.run(command, stdin=json.dumps({"apps": [app]}), timeout=TIMEOUT)
-    except SshError as error:
-        return _nothing(str(error))
+    patience = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with connect(
+                host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT
+            ) as connection:
+                result = connection.run(command, stdin=json.dumps({"apps": [app]}), timeout=TIMEOUT)
+            break
+        except WrongHostKeyError as error:
+            return _nothing(str(error))
+        except SshError as error:
+            if time.monotonic() > patience:
+                return _nothing(str(error))
+            time.sleep(0.5)
     if result.status != 0:
         return _nothing(f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}")
     return _understand(json.loads(result.stdout), app)

@@ -96,8 +96,8 @@ def test_update_and_delete_see_the_previous_output_unless_told_not_to(tmp_path: 
 def test_a_failure_shows_the_whole_command_and_all_output() -> None:
     """Source: `%w: running %q:\\n%s`. Measured: even when `create` is a secret; so no secret belongs into it."""
     with pytest.raises(CallFailedError) as error:
-        local().create(create='echo out; echo "err" >&2; exit 3')
-    assert str(error.value) == 'exit status 3: running "echo out; echo \\"err\\" >&2; exit 3":\nout\nerr\n'
+        local().create(create='echo out; sleep 0.3; echo "err" >&2; exit 3')
+    assert str(error.value) == 'exit status 3: running "echo out; sleep 0.3; echo \\"err\\" >&2; exit 3":\nout\nerr\n'
 
 
 def test_a_line_that_would_hang_the_real_plug_in_is_refused() -> None:
