@@ -56,12 +56,10 @@ def ssh(site: Checkout, user: str, *options: str, known: Path) -> subprocess.Com
 
 
 @pytest.fixture(autouse=True)
-def forgiven(request: pytest.FixtureRequest) -> Iterator[None]:
+def forgiven(launched: Checkout) -> Iterator[None]:
     """sshd (9.8 and newer) refuses for a while whoever failed to log in or only looked, as these tests do."""
     yield
-    if "site" in request.fixturenames:
-        server = request.getfixturevalue("site").machine
-        server.root_shell("systemctl reset-failed ssh; systemctl restart ssh")
+    launched.machine.root_shell("systemctl reset-failed ssh; systemctl restart ssh")
 
 
 @pytest.fixture
