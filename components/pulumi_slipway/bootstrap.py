@@ -90,7 +90,7 @@ def render_user_data(machine: Machine) -> str:
     if size > USER_DATA_LIMIT:
         raise UserDataTooLargeError(
             f"user data of {machine.hostname!r} is {size} bytes, over the limit of {USER_DATA_LIMIT}: "
-            f"shorten admin_keys ({len(machine.admin_keys)} keys)"
+            f"shorten admin_keys ({len(machine.admin_keys)} keys) or firewall ({len(machine.firewall)} rules)"
         )
     return text
 
@@ -114,7 +114,12 @@ def render_bootstrap_script(machine: Machine) -> str:
     )
 
 
-def check_user_data_fits(admin_keys: Sequence[str], **settings: str | None) -> None:
+def check_user_data_fits(
+    admin_keys: Sequence[str],
+    firewall: Sequence[FirewallRule] = DEFAULT_RULES,
+    package_index: str | None = None,
+    proxy: str | None = None,
+) -> None:
     """Renders with keys of real length, so that oversized user data is refused before any key is made."""
     stand_in = HostKeyPair(private="x" * 520, public="ecdsa-sha2-nistp256 " + "x" * 160)
     render_user_data(
@@ -123,8 +128,9 @@ def check_user_data_fits(admin_keys: Sequence[str], **settings: str | None) -> N
             boot_host_key=stand_in,
             deploy_keys=["ssh-ed25519 " + "x" * 80],
             admin_keys=admin_keys,
-            package_index=settings.get("package_index"),
-            proxy=settings.get("proxy"),
+            firewall=firewall,
+            package_index=package_index,
+            proxy=proxy,
         )
     )
 

@@ -14,7 +14,7 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from .bootstrap import UserDataTooLargeError, check_user_data_fits
+from .bootstrap import check_user_data_fits
 from .firewall import FirewallRuleArgs, rules_with
 from .servers.checks import check_keys, check_url
 from .variables import check_variables
@@ -110,9 +110,9 @@ def parse_settings(values: dict[str, Any], namespace: str = "slipway") -> Settin
         check_keys("admin_keys", settings.admin_keys)
         check_url("package_index", settings.package_index)
         check_url("proxy", settings.proxy)
-        rules_with([cast("FirewallRuleArgs", rule.model_dump()) for rule in settings.firewall])
-        check_user_data_fits(settings.admin_keys, package_index=settings.package_index, proxy=settings.proxy)
-    except (ValueError, UserDataTooLargeError) as error:
+        rules = rules_with([cast("FirewallRuleArgs", rule.model_dump()) for rule in settings.firewall])
+        check_user_data_fits(settings.admin_keys, rules, settings.package_index, settings.proxy)
+    except ValueError as error:
         raise SettingsError(f"The settings of this stack cannot be used:\n  {namespace}:{error}") from None
     return settings
 

@@ -180,5 +180,5 @@ def _check(args: LocalServerArgs) -> None:
     check_keys("admin_keys", args.get("admin_keys", ()))
     check_url("package_index", args.get("package_index"))
     check_url("proxy", args.get("proxy"))
-    rules_with(args.get("firewall", ()))
-    check_user_data_fits(args.get("admin_keys", ()), package_index=args.get("package_index"), proxy=args.get("proxy"))
+    rules = rules_with(args.get("firewall", ()))
+    check_user_data_fits(args.get("admin_keys", ()), rules, args.get("package_index"), args.get("proxy"))
