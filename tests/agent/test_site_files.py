@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pulumi_slipway.app.site import ManagedFile, SiteSpec, render_site, site_digest
+from pulumi_slipway.app.site import SiteSpec, render_site
 
 
 def _content(path: str, **spec: object) -> str:
@@ -119,10 +119,3 @@ def _files(found: dict[str, str]) -> Callable[[str], io.StringIO]:
         return io.StringIO(found[path])
 
     return opened
-
-
-def test_the_digest_follows_content_mode_and_path() -> None:
-    one = {"/a": ManagedFile("x")}
-    assert site_digest(one) == site_digest({"/a": ManagedFile("x", 0o644)})
-    others = [{"/a": ManagedFile("y")}, {"/a": ManagedFile("x", 0o600)}, {"/b": ManagedFile("x")}]
-    assert len({site_digest(files) for files in [one, *others]}) == 4

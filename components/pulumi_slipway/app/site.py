@@ -73,14 +73,6 @@ def render_site(site: SiteSpec) -> dict[str, ManagedFile]:
     }
 
 
-def site_digest(files: Mapping[str, ManagedFile]) -> str:
-    """One digest of all managed files."""
-    digest = hashlib.sha256()
-    for path, file in sorted(files.items()):
-        digest.update(f"{path} {file.mode:o} {file.sha256}\n".encode())
-    return digest.hexdigest()
-
-
 def _server_name(address: str) -> str:
     """An address as browsers put it in the Host header."""
     return f"[{address}]" if ip_address(address).version == 6 else address
