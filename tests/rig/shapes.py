@@ -11,6 +11,7 @@ from .values import ARCHIVE, ASSET, SIGNATURE, UNKNOWN, Properties, Value
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
+    "number": (int, float),
     "boolean": (bool,),
     "list": (list,),
     "map": (dict,),
@@ -23,12 +24,14 @@ class Input:
     """One input of a resource or function."""
 
     kind: str
-    """string, integer, boolean, list, map (of strings), object, asset (an asset or archive), any."""
+    """string, integer, number, boolean, list, map, object, asset (an asset or archive), any."""
     required: bool = False
     default: Value = None
     one_of: tuple[str, ...] = ()
     fields: Mapping[str, Input] = field(default_factory=dict)
     """The inputs inside an object."""
+    items: Input | None = None
+    """What each item of a list or map is; None: anything in a list, a string in a map."""
     refused: str = ""
     """Why the stand-in does not take this input though the real plug-in does; empty when it does."""
 
@@ -38,15 +41,22 @@ Shape = Mapping[str, Input]
 
 
 def with_defaults(inputs: Properties, shape: Shape) -> Properties:
-    """The inputs and the defaults of those that are absent, inside objects too."""
+    """The inputs and the defaults of those that are absent, inside objects and lists of objects too."""
     filled = dict(inputs)
     for name, spec in shape.items():
         if name in filled:
-            if spec.kind == "object" and isinstance(filled[name], dict):
-                filled[name] = with_defaults(filled[name], spec.fields)
+            filled[name] = _filled(filled[name], spec)
         elif spec.default is not None:
             filled[name] = spec.default
     return filled
+
+
+def _filled(value: Value, spec: Input) -> Value:
+    if spec.kind == "object" and isinstance(value, dict):
+        return with_defaults(value, spec.fields)
+    if spec.kind == "list" and spec.items and isinstance(value, list):
+        return [_filled(item, spec.items) for item in value]
+    return value
 
 
 def failures(inputs: Properties, shape: Shape, path: str = "") -> Iterator[tuple[str, str]]:
@@ -60,17 +70,26 @@ def failures(inputs: Properties, shape: Shape, path: str = "") -> Iterator[tuple
             if spec.required:
                 yield path + name, "required, and missing"
             continue
-        value = inputs[name]
-        if value == UNKNOWN:
-            continue
-        if spec.refused:
-            yield path + name, f"not supported by this stand-in: {spec.refused}"
-        elif not _fits(value, spec):
-            yield path + name, f"must be of type {spec.kind}, not {type(value).__name__}"
-        elif spec.one_of and value not in spec.one_of:
-            yield path + name, f"must be one of {', '.join(spec.one_of)}, not {value!r}"
-        elif spec.kind == "object":
-            yield from failures(value, spec.fields, f"{path}{name}.")
+        yield from _wrong(inputs[name], spec, path + name)
+
+
+def _wrong(value: Value, spec: Input, path: str) -> Iterator[tuple[str, str]]:
+    if value == UNKNOWN:
+        return
+    if spec.refused:
+        yield path, f"not supported by this stand-in: {spec.refused}"
+    elif not _fits(value, spec):
+        yield path, f"must be of type {spec.kind}, not {type(value).__name__}"
+    elif spec.one_of and value not in spec.one_of:
+        yield path, f"must be one of {', '.join(spec.one_of)}, not {value!r}"
+    elif spec.kind == "object":
+        yield from failures(value, spec.fields, f"{path}.")
+    elif spec.kind == "list" and spec.items:
+        for index, item in enumerate(value):
+            yield from _wrong(item, spec.items, f"{path}[{index}]")
+    elif spec.kind == "map":
+        for key, item in value.items():
+            yield from _wrong(item, spec.items or Input("string"), f"{path}.{key}")
 
 
 def _fits(value: Value, spec: Input) -> bool:
@@ -78,8 +97,6 @@ def _fits(value: Value, spec: Input) -> bool:
         return True
     if spec.kind == "asset":
         return isinstance(value, dict) and value.get(SIGNATURE) in (ASSET, ARCHIVE)
-    if spec.kind == "integer" and isinstance(value, bool):
+    if spec.kind in ("integer", "number") and isinstance(value, bool):
         return False
-    if spec.kind == "map":
-        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     return isinstance(value, _TYPES[spec.kind])
