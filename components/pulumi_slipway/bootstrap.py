@@ -86,13 +86,25 @@ def render_user_data(machine: Machine) -> str:
             script=render_bootstrap_script(machine),
         )
     )
-    size = len(text.encode())
-    if size > USER_DATA_LIMIT:
-        raise UserDataTooLargeError(
-            f"user data of {machine.hostname!r} is {size} bytes, over the limit of {USER_DATA_LIMIT}: "
-            f"shorten admin_keys ({len(machine.admin_keys)} keys) or firewall ({len(machine.firewall)} rules)"
+    return _fitting(text, machine)
+
+
+def render_launch_script(machine: Machine) -> str:
+    """One line of shell that does what the cloud-config of `machine` does, for Lightsail.
+
+    Its user data are "handled differently than ec2 ... only accepts a single lined string" (the documentation of
+    `aws_lightsail_instance`). Raises `UserDataTooLargeError` as `render_user_data` does.
+    """
+    script = (
+        _templates()
+        .get_template("launch.sh.j2")
+        .render(
+            hostname=machine.hostname,
+            boot_host_key=machine.boot_host_key,
+            script=render_bootstrap_script(machine),
         )
-    return text
+    )
+    return _fitting(f"echo {_gzip_base64(script)} | base64 -d | gzip -d | /bin/sh", machine)
 
 
 def render_bootstrap_script(machine: Machine) -> str:
@@ -133,6 +145,16 @@ def check_user_data_fits(
             proxy=proxy,
         )
     )
+
+
+def _fitting(text: str, machine: Machine) -> str:
+    size = len(text.encode())
+    if size > USER_DATA_LIMIT:
+        raise UserDataTooLargeError(
+            f"user data of {machine.hostname!r} is {size} bytes, over the limit of {USER_DATA_LIMIT}: "
+            f"shorten admin_keys ({len(machine.admin_keys)} keys) or firewall ({len(machine.firewall)} rules)"
+        )
+    return text
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class Host(TypedDict):
     """Address of the host to jump through; empty: none."""
 
 
-def host_from_ready(stdout: pulumi.Output[str]) -> pulumi.Output[Host]:
-    """The host that the ready command prints as its one line of output."""
+def host_from(stdout: pulumi.Output[str]) -> pulumi.Output[Host]:
+    """The host that a program prints as its one line of output."""
     return stdout.apply(_parse)
 
 

@@ -15,13 +15,16 @@ class ServerKeys(pulumi.ComponentResource):
       ECDSA keys in PEM on every version, and another type than the permanent one tells the two apart.
     - `host` (ed25519): the permanent host key, sent over that first connection.
     - `deploy` (ed25519): the key that logs in as `deploy`.
+
+    Each generation of the machine has host keys of its own, so that the old machine cannot pass for the new one; the
+    deploy key stays, since it has to open both while data are carried over.
     """
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, generation: int, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:ServerKeys", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.boot = tls.PrivateKey(f"{name}-boot", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
-        self.host = tls.PrivateKey(f"{name}-host", algorithm="ED25519", opts=child)
+        self.boot = tls.PrivateKey(f"{name}-boot-{generation}", algorithm="ECDSA", ecdsa_curve="P256", opts=child)
+        self.host = tls.PrivateKey(f"{name}-host-{generation}", algorithm="ED25519", opts=child)
         self.deploy = tls.PrivateKey(f"{name}-deploy", algorithm="ED25519", opts=child)
         self.register_outputs({})
 

@@ -154,9 +154,13 @@ def local_command(
     document: pulumi.Input[Mapping[str, Any]] | None = None,
     stdin: pulumi.Input[str] | None = None,
     triggers: Sequence[pulumi.Input[Any]] = (),
+    remembers: bool = False,
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A program of this package as a resource; `document` or `stdin` is kept as a secret."""
+    """A program of this package as a resource; `document` or `stdin` is kept as a secret.
+
+    One that `remembers` finds, when it runs again, what it printed last (see `previous.py`).
+    """
     return local.Command(
         name,
         create=create,
@@ -164,7 +168,7 @@ def local_command(
         stdin=_as_stdin(document) if document is not None else pulumi.Output.secret(stdin or ""),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
-        add_previous_output_in_env=False,
+        add_previous_output_in_env=remembers,
         opts=opts,
     )
 

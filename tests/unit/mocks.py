@@ -43,9 +43,9 @@ class Engine(pulumi.runtime.Mocks):
         return {"stdout": json.dumps(self.status)}
 
     def _answer(self, name: str) -> dict[str, Any]:
-        if name.endswith("-machine"):
+        if "-machine" in name:
             return {"id": "machine-1", "name": "guest", "address": "10.1.2.3", "boots": 1}
-        if name.endswith("-ready"):
+        if "-ready" in name or "-arrive" in name or name.endswith("-data"):
             return HOST
         if name.endswith("-release"):
             return {"ok": True, "release": "r-live", "serial": 1}

@@ -20,7 +20,7 @@ SECRETS = (
     "app-secret-key-value",
     "app-digest-key-value",
     "variable-value",
-    "server-keys-host-private",
+    "server-keys-host-1-private",
 )
 
 
@@ -59,12 +59,12 @@ def test_a_local_server_is_its_keys_its_machine_and_the_ready_step(run: Run) -> 
     assert recorder.names >= {
         "server",
         "server-keys",
-        "server-keys-boot",
-        "server-keys-host",
+        "server-keys-boot-1",
+        "server-keys-host-1",
         "server-keys-deploy",
         "server-id",
         "server-machine",
-        "server-ready",
+        "server-ready-1",
     }
 
 
@@ -77,7 +77,8 @@ def test_everything_about_the_host_waits_for_the_ready_step(run: Run) -> None:
         component.host.apply(seen.update)
 
     recorder = run(program)
-    assert "server-ready" in recorder.depends_on("user")
+    assert "server-data" in recorder.depends_on("user")
+    assert "server-ready-1" in recorder.depends_on("server-data")
     assert seen == HOST
 
 
@@ -93,19 +94,19 @@ def test_the_host_holds_no_secret(run: Run) -> None:
 
 def test_user_data_and_the_ready_document_are_secret_and_only_on_stdin(run: Run) -> None:
     recorder = run(server)
-    for name in ("server-machine", "server-ready"):
+    for name in ("server-machine", "server-ready-1"):
         assert recorder.is_secret(name, "stdin")
         assert "private" not in recorder.input(name, "create")
     assert recorder.input("server-machine", "stdin").startswith("#cloud-config")
-    document = json.loads(recorder.input("server-ready", "stdin"))
-    assert document["boot_public"] == "ssh-ed25519 server-keys-boot"
-    assert document["host_private"] == "server-keys-host-private"
+    document = json.loads(recorder.input("server-ready-1", "stdin"))
+    assert document["boot_public"] == "ssh-ed25519 server-keys-boot-1"
+    assert document["host_private"] == "server-keys-host-1-private"
 
 
 def test_a_new_machine_makes_the_ready_step_run_anew(run: Run) -> None:
     recorder = run(server)
-    assert list(recorder.input("server-ready", "triggers")) == ["machine-1"]
-    assert recorder["server-ready"].deletedWith.endswith("::server-machine")
+    assert list(recorder.input("server-ready-1", "triggers")) == ["machine-1"]
+    assert recorder["server-ready-1"].deletedWith.endswith("::server-machine")
 
 
 def test_a_running_machine_leaves_its_command_as_it_was(run: Run, engine: Engine) -> None:
