@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import time
@@ -110,6 +111,36 @@ def test_the_key_of_a_recipe_follows_its_content() -> None:
     assert len({recipe.key, *(changed.key for changed in changes)}) == 4
 
 
+def test_an_image_with_more_packages_does_not_replace_the_one_without() -> None:
+    plain, more = Recipe(13, "one"), Recipe(13, "one", extra=("postgresql",))
+    assert plain.family == "debian13"
+    assert more.family.startswith("debian13+")
+    assert more.key.startswith(f"{more.family}-")
+    assert not more.key.startswith(f"{plain.family}-")
+    assert replace(more, sources="two").family == more.family != Recipe(13, "one", extra=("mariadb-server",)).family
+
+
+def test_only_images_of_the_same_family_are_pruned(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.prepare()
+    plain, more = Recipe(13, "one"), Recipe(13, "one", extra=("postgresql",))
+    keys = [plain.key, "debian13-old", more.key, f"{more.family}-old", "debian12-other"]
+    for key in keys:
+        (state.images / key).mkdir()
+    image._prune(state, more, keep=more.key)
+    assert sorted(folder.name for folder in state.images.iterdir()) == sorted(set(keys) - {f"{more.family}-old"})
+    image._prune(state, plain, keep=plain.key)
+    assert sorted(folder.name for folder in state.images.iterdir()) == sorted([plain.key, more.key, "debian12-other"])
+    assert image.remove(state, 13, ["postgresql"]) == [more.key]
+    assert image.remove(state, 13) == [plain.key]
+
+
+@pytest.mark.parametrize("name", ["--force-yes", "a b", "x;id", "UPPER", ""])
+def test_what_is_no_name_of_a_package_never_reaches_the_build(name: str) -> None:
+    with pytest.raises(LocalError, match="is no name of a Debian package"):
+        Recipe(13, "one", extra=(name,))
+
+
 def test_an_unknown_release_of_debian_is_named_with_the_known_ones() -> None:
     with pytest.raises(LocalError, match="--debian 11: this driver builds Debian 13 or 12"):
         image.host_recipe(11)
@@ -127,9 +158,45 @@ def test_file_capabilities_are_bound_to_the_machines_root(monkeypatch: pytest.Mo
 
 def test_user_data_is_readable_by_the_machines_root_only() -> None:
     record = Record("m-0123456789", "web", "web", 13, "debian13-0", "10.213.0.2", None)
-    files = guest.first_files(record, NET, "0" * 32, b"#cloud-config\n", {"/etc/pip.conf": "[global]\n"})
+    seed = guest.Seed(b"#cloud-config\n")
+    files = guest.first_files(record, NET, "0" * 32, seed, {"/etc/pip.conf": "[global]\n"})
     assert files["/var/lib/cloud/seed/nocloud/user-data"] == guest.File(b"#cloud-config\n", 0o600)
     assert "Address=10.213.0.2/24\n" in str(files["/etc/systemd/network/10-slipway-local.network"].content)
+
+
+def test_public_keys_are_for_the_default_user_by_the_name_that_the_image_gives_it() -> None:
+    record = Record("m-0123456789", "web", "web", 13, "debian13-0", "10.213.0.2", None)
+    key = "ssh-ed25519 AAAAC3Nza me@home"
+    files = guest.first_files(record, NET, "0" * 32, guest.Seed(b"", [key], "admin"), {})
+    meta_data = json.loads(files["/var/lib/cloud/seed/nocloud/meta-data"].content)
+    assert meta_data == {"instance-id": "m-0123456789", "local-hostname": "web", "public-keys": [key]}
+    settings = json.loads(files["/etc/cloud/cloud.cfg.d/95-slipway-login.cfg"].content)
+    assert settings == {"system_info": {"default_user": {"name": "admin"}}}
+    assert "/root/.ssh/authorized_keys" not in files
+
+
+def test_public_keys_for_root_are_there_before_user_data_and_there_is_no_other_user() -> None:
+    seed = guest.Seed(b"", ["ssh-ed25519 AAAAC3Nza me@home", "ssh-rsa AAAAB3Nza"], "root")
+    files = seed.files()
+    keys = "ssh-ed25519 AAAAC3Nza me@home\nssh-rsa AAAAB3Nza\n"
+    assert files["/root/.ssh/authorized_keys"] == guest.File(keys, 0o600)
+    settings = json.loads(files["/etc/cloud/cloud.cfg.d/95-slipway-login.cfg"].content)
+    assert settings == {"disable_root": False, "users": []}
+
+
+def test_without_a_login_the_image_stays_as_debian_made_it() -> None:
+    assert guest.Seed(b"x").files() == {}
+
+
+@pytest.mark.parametrize("key", ["ssh-ed25519", "no key at all!", "ssh-ed25519 AAAA\nssh-rsa BBBB", ""])
+def test_what_is_no_public_key_is_refused(key: str) -> None:
+    with pytest.raises(LocalError, match="is no public SSH key on one line"):
+        guest.Seed(public_keys=[key])
+
+
+def test_what_is_no_user_name_is_refused() -> None:
+    with pytest.raises(LocalError, match="--login 'a b' is no user name"):
+        guest.Seed(login="a b")
 
 
 def test_an_index_password_of_the_operators_home_is_for_root_of_the_machine_alone(
@@ -149,7 +216,7 @@ def test_an_index_password_of_the_operators_home_is_for_root_of_the_machine_alon
     monkeypatch.setattr(hostconfig, "_homes", lambda: iter([tmp_path]))
     monkeypatch.setattr(hostconfig, "ca_certificates", lambda: {"a.crt": "A"})
     record = Record("m-0123456789", "web", "web", 13, "debian13-0", "10.213.0.2", None)
-    files = guest.first_files(record, NET, "0" * 32, b"", hostconfig.client_files())
+    files = guest.first_files(record, NET, "0" * 32, guest.Seed(), hostconfig.client_files())
     holders = {path: file.mode for path, file in files.items() if "planted" in str(file.content)}
     assert holders == {"/root/.config/pip/pip.conf": 0o600, "/root/.config/uv/uv.toml": 0o600}
     assert files["/etc/uv/uv.toml"] == guest.File("native-tls = true\n", 0o644)

@@ -12,12 +12,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulumi_slipway.local import inventory, requirements
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.recipe import CODENAMES, DEFAULT_DEBIAN
 from pulumi_slipway.local.state import DEFAULT_ROOT, State
+
+if TYPE_CHECKING:
+    from pulumi_slipway.local import machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,13 +57,7 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
     match options.command:
         case "create":
             return machine.create(
-                state,
-                options.name,
-                user_data=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
-                debian=options.debian,
-                memory_mib=options.memory,
-                hostname=options.hostname,
-                labels=dict(options.label),
+                state, options.name, _order(options), labels=dict(options.label), power=not options.no_start
             )
         case "start":
             return machine.start(state, options.name)
@@ -71,16 +68,27 @@ def _answer(options: argparse.Namespace, state: State) -> dict[str, Any]:
         case "exec":
             machine.execute(state, options.name, options.argv)
         case "image" if options.remove:
-            return {"removed": image.remove(state, options.debian)}
+            return {"removed": image.remove(state, options.debian, options.package)}
         case "image":
             state.prepare()
-            recipe = image.host_recipe(options.debian)
+            recipe = image.host_recipe(options.debian, options.package)
             with image.ensured(state, recipe, rebuild=options.rebuild) as key:
                 return image.describe(state, key)
         case "clean":
             machine.clean(state, machines=options.all)
             return {"removed": str(state.root)}
     return inventory.status(state, options.name)
+
+
+def _order(options: argparse.Namespace) -> machine.Order:
+    from pulumi_slipway.local import guest, machine
+
+    seed = guest.Seed(
+        user_data=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(),
+        public_keys=options.public_key,
+        login=options.login,
+    )
+    return machine.Order(options.debian, seed, options.package, options.memory, options.hostname)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--label", type=_label, action="append", default=[], metavar="KEY=VALUE", help="kept with the machine"
     )
+    package = "in the image, too, with nothing of it started; again for more"
+    create.add_argument("--package", action="append", default=[], metavar="NAME", help=package)
+    create.add_argument(
+        "--public-key", action="append", default=[], metavar="LINE", help="who may log in as the default user"
+    )
+    create.add_argument("--login", default="", metavar="USER", help="the default user's name, or root (for the keys)")
+    create.add_argument("--no-start", action="store_true", help="make it, do not start it")
     command("start", "start a machine")
     stop = command("stop", "power a machine off; its data stays")
     stop.add_argument("--now", action="store_true", help="cut the power instead of shutting down")
@@ -121,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("argv", nargs="+", metavar="COMMAND")
     images = command("image", "build the image of machines, unless it is there", named=False)
     images.add_argument("--debian", type=int, choices=list(CODENAMES), default=DEFAULT_DEBIAN)
+    images.add_argument("--package", action="append", default=[], metavar="NAME", help=package)
     choice = images.add_mutually_exclusive_group()
     choice.add_argument("--rebuild", action="store_true", help="build it anew, with today's packages")
     choice.add_argument("--remove", action="store_true", help="remove it")

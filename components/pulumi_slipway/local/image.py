@@ -7,7 +7,7 @@ import secrets
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,20 +16,30 @@ from pulumi_slipway.local import hostconfig
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held
 from pulumi_slipway.local.process import run, say
-from pulumi_slipway.local.recipe import CODENAMES, Recipe, codename
+from pulumi_slipway.local.recipe import CODENAMES, Recipe, codename, family
 from pulumi_slipway.local.requirements import TO_BUILD, require_keyring, require_programs
 from pulumi_slipway.local.state import UID_BASE, UID_COUNT, State, read_json, remove_tree, write_json
 
 _BUILD_TIMEOUT = 1800  # seconds; a slow mirror may need most of it
 
+# Installs packages into the root folder $1 and takes back what they enable: units are enabled by links
+_INSTALL_DISABLED = """set -eu
+enabled() {{ find "$1/etc/systemd/system" -type l | sort; }}
+enabled "$1" >"$1/tmp/enabled"
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes install {packages}
+enabled "$1" | comm -13 "$1/tmp/enabled" - | xargs --no-run-if-empty rm
+rm "$1/tmp/enabled"
+"""
 
-def host_recipe(debian: int) -> Recipe:
-    """The recipe of a Debian release on this host. Raises `LocalError` for an unknown release."""
+
+def host_recipe(debian: int, extra: Sequence[str] = ()) -> Recipe:
+    """The recipe of a Debian release with `extra` packages on this host. Raises `LocalError` for an unknown release."""
     return Recipe(
         debian=debian,
         sources=hostconfig.apt_sources(codename(debian)),
         apt_options=tuple(hostconfig.apt_options()),
         certificates=hostconfig.ca_certificates(),
+        extra=tuple(sorted(set(extra))),
     )
 
 
@@ -50,14 +60,18 @@ def ensured(state: State, recipe: Recipe, *, rebuild: bool = False) -> Iterator[
         key = None if rebuild else _newest(state, recipe)
         if key is None:
             key = _build(state, recipe)
-            _prune(state, recipe.debian, keep=key)
+            _prune(state, recipe, keep=key)
         yield key
 
 
-def remove(state: State, debian: int) -> list[str]:
-    """Remove the images of a Debian release and return their keys. Raises `LocalError` while machines use one."""
+def remove(state: State, debian: int, extra: Sequence[str] = ()) -> list[str]:
+    """Remove the images of a Debian release and return their keys; with `extra`, only those with these packages.
+
+    Raises `LocalError` while machines use one.
+    """
+    pattern = f"{family(debian, tuple(extra))}-*" if extra else f"debian{debian}[+-]*"
     with held(_lock_file(state, debian), "removing images"):
-        found = [folder.name for folder in _images(state, debian)]
+        found = [folder.name for folder in _images(state, pattern)]
         users = [record.name for record in state.records() if record.image in found]
         if users:
             raise LocalError(f"the machines {', '.join(users)} stand on this image: remove them first")
@@ -79,19 +93,19 @@ def _lock_file(state: State, debian: int) -> Path:
     return state.locks / f"images-{debian}"
 
 
-def _images(state: State, debian: int) -> list[Path]:
-    return [folder for folder in sorted(state.images.glob(f"debian{debian}-*")) if folder.is_dir()]
+def _images(state: State, pattern: str) -> list[Path]:
+    return [folder for folder in sorted(state.images.glob(pattern)) if folder.is_dir()]
 
 
 def _newest(state: State, recipe: Recipe) -> str | None:
     """The last built image of the recipe (a rebuilt one has a number behind the recipe's key)."""
-    found = [folder for folder in _images(state, recipe.debian) if folder.name.startswith(recipe.key)]
+    found = _images(state, f"{recipe.key}*")
     return max(found, key=lambda folder: folder.stat().st_mtime).name if found else None
 
 
-def _prune(state: State, debian: int, keep: str) -> None:
+def _prune(state: State, recipe: Recipe, keep: str) -> None:
     used = {record.image for record in state.records()} | {keep}
-    for folder in _images(state, debian):
+    for folder in _images(state, f"{recipe.family}-*"):
         if folder.name not in used:
             remove_tree(folder)
 
@@ -99,14 +113,15 @@ def _prune(state: State, debian: int, keep: str) -> None:
 def _build(state: State, recipe: Recipe) -> str:
     require_programs(TO_BUILD)
     require_keyring()
-    for left_over in state.images.glob(f".building-debian{recipe.debian}-*"):
+    for left_over in state.images.glob(f".building-debian{recipe.debian}[+-]*"):
         remove_tree(left_over)
     key = recipe.key
     while (state.images / key).exists():
         key = f"{recipe.key}-{secrets.token_hex(2)}"
     folder = state.images / f".building-{key}"
     folder.mkdir(mode=0o700)
-    say(f"building the image of Debian {recipe.debian} ({recipe.codename}); once, in about a minute")
+    more = f" with {', '.join(recipe.extra)}" if recipe.extra else ""
+    say(f"building the image of Debian {recipe.debian} ({recipe.codename}){more}; once, in about a minute")
     started = time.monotonic()
     _bootstrap(recipe, folder)
     _finish(recipe, folder / "rootfs")
@@ -130,6 +145,8 @@ def _bootstrap(recipe: Recipe, folder: Path) -> None:
         target = f'"$1{hostconfig.CA_FOLDER}"'
         options.append(f"--customize-hook=cp '{certificates}'/*.crt {target} && chroot \"$1\" update-ca-certificates")
     options.append('--customize-hook=chroot "$1" systemctl enable systemd-networkd.service')
+    if recipe.extra:
+        options.append(f"--customize-hook={_INSTALL_DISABLED.format(packages=' '.join(recipe.extra))}")
     mirror = ["-"] if recipe.sources else []
     # Its own mount and process namespaces, and death with us: whatever happens, no mount and no process is left
     command = ["setpriv", "--pdeathsig=KILL", "--",

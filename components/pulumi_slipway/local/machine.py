@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -25,32 +26,39 @@ START_TIMEOUT: Final = 120.0  # seconds from power-on until something listens on
 STOP_TIMEOUT: Final = 30.0  # seconds for a clean power-off, then the power is cut
 
 
+@dataclass(frozen=True)
+class Order:
+    """What a new machine shall be."""
+
+    debian: int
+    seed: guest.Seed = field(default_factory=guest.Seed)
+    packages: Sequence[str] = ()
+    """More packages in its image, nothing of them started."""
+    memory_mib: int | None = None
+    hostname: str = ""
+    """Empty: the machine's name."""
+
+
 def create(
-    state: State,
-    name: str,
-    *,
-    user_data: bytes,
-    debian: int,
-    memory_mib: int | None = None,
-    hostname: str = "",
-    labels: Mapping[str, str] | None = None,
+    state: State, name: str, order: Order, *, labels: Mapping[str, str] | None = None, power: bool = True
 ) -> dict[str, Any]:
     """Have a running machine `name` and describe it.
 
-    A machine of that name that exists is started if it is stopped; the other arguments are for a new one, except
-    `labels`, which are kept for whoever asks for its status later: by them a program knows what it asked for.
+    A machine of that name that exists is started if it is stopped; `order` is for a new one. `labels` are kept for
+    whoever asks for its status later: by them a program knows what it asked for. Without `power` it is not started:
+    its address is known then before its first packet.
     Raises `LocalError` for a bad name and when the machine does not come up; one that was new is gone again then.
     """
-    for label, text in (("machine", name), ("host", hostname or name)):
+    for label, text in (("machine", name), ("host", order.hostname or name)):
         if not _NAME.fullmatch(text):
             raise LocalError(f"{text!r} is no {label} name: lower-case letters, digits and inner dashes, at most 63")
     state.prepare()
     with _locked(state, name, "creating"):
         new = state.record(name) is None
         if new:
-            _make(state, name, user_data, debian, memory_mib, hostname or name)
+            _make(state, name, order)
         try:
-            described = _start(state, name)
+            described = _start(state, name) if power else _described(state, name)
         except LocalError:
             if new:
                 _discard(state, name)
@@ -161,11 +169,11 @@ def _existing(state: State, name: str, purpose: str) -> Iterator[Record]:
         yield record
 
 
-def _make(state: State, name: str, user_data: bytes, debian: int, memory_mib: int | None, hostname: str) -> None:
+def _make(state: State, name: str, order: Order) -> None:
     folder = state.folder(name)
     resolv_conf = hostconfig.resolv_conf()
     with (
-        image.ensured(state, image.host_recipe(debian)) as key,
+        image.ensured(state, image.host_recipe(order.debian, order.packages)) as key,
         held(network.HOST_LOCK, "the network of local machines"),
     ):
         remove_tree(folder)  # what an interrupted creation left
@@ -176,13 +184,13 @@ def _make(state: State, name: str, user_data: bytes, debian: int, memory_mib: in
         record = Record(
             id=f"m-{secrets.token_hex(5)}",  # short: `vb-` + id is the name of an interface, at most 15 characters
             name=name,
-            hostname=hostname,
-            debian=debian,
+            hostname=order.hostname or name,
+            debian=order.debian,
             image=key,
             address=network.free_address(net, (other.address for other in state.records())),
-            memory_mib=memory_mib,
+            memory_mib=order.memory_mib,
         )
-        files = guest.first_files(record, net, secrets.token_hex(16), user_data, hostconfig.client_files())
+        files = guest.first_files(record, net, secrets.token_hex(16), order.seed, hostconfig.client_files())
         guest.write_files(folder / "upper", files)
         state.write_record(record)
 
@@ -204,6 +212,10 @@ def _start(state: State, name: str) -> dict[str, Any]:
         command = _nspawn(record, folder, net.bridge)
         supervision.start(record.id, folder, image.rootfs(state, record.image), command, record.memory_mib)
     _wait_until_reachable(record, folder)
+    return _described(state, name)
+
+
+def _described(state: State, name: str) -> dict[str, Any]:
     described = status(state, name)
     return {key: described[key] for key in ("id", "name", "address", "boots", "debian")}
 

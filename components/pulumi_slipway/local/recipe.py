@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -14,6 +15,8 @@ DEFAULT_DEBIAN: Final = 13
 
 # Raised when what `image.py` does with a recipe changes
 FORMAT: Final = 1
+
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian's rule for names
 
 # What a Debian cloud image has, as far as a machine without hardware and kernel needs it
 _CLOUD: Final = (
@@ -50,8 +53,15 @@ class Recipe:
     apt_options: tuple[str, ...] = ()
     certificates: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = _CLOUD + _STOCK
+    extra: tuple[str, ...] = ()
+    """More packages; what they would start at boot is disabled in the image, until a machine enables it."""
     files: dict[str, str] = field(default_factory=lambda: dict(_FILES))
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for package in self.extra:
+            if not _PACKAGE.fullmatch(package):
+                raise LocalError(f"--package {package!r} is no name of a Debian package")
 
     @property
     def codename(self) -> str:
@@ -59,10 +69,23 @@ class Recipe:
         return codename(self.debian)
 
     @property
+    def family(self) -> str:
+        """What images of the same release and extra packages have in common: of these, a new one replaces the old."""
+        return family(self.debian, self.extra)
+
+    @property
     def key(self) -> str:
-        """The image's name: release and a digest of all of the recipe."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return f"debian{self.debian}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        """The image's name: family and a digest of all of the recipe."""
+        return f"{self.family}-{_digest(asdict(self))[:12]}"
+
+
+def family(debian: int, extra: tuple[str, ...]) -> str:
+    """The beginning of the names of all images of a Debian release with these extra packages."""
+    return f"debian{debian}" + (f"+{_digest(sorted(set(extra)))[:6]}" if extra else "")
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def codename(debian: int) -> str:
