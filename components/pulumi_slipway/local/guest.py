@@ -17,7 +17,7 @@ from pulumi_slipway.local.state import UID_BASE, Record
 _SEED: Final = "/var/lib/cloud/seed/nocloud"
 _LOGIN_SETTINGS: Final = "/etc/cloud/cloud.cfg.d/95-slipway-login.cfg"
 _USER: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_PUBLIC_KEY: Final = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\r\n]*)?")
+_PUBLIC_KEY: Final = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA[A-Za-z0-9+/]+={0,3}( [^\r\n]*)?")
 
 
 @dataclass(frozen=True)
