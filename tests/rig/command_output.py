@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from .provider import Log
+from .resources import Log
 
 LINE_LIMIT = 64 * 1024
 """In bytes: the longest line that the real plug-in's logging reads (Go's bufio.Scanner)."""

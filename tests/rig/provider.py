@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 import grpc
 from google.protobuf import empty_pb2
@@ -25,63 +25,14 @@ from pulumi.runtime.proto import (
 )
 
 from . import shapes, values
-from .values import UNKNOWN, Properties
+from .resources import Call, Configuration, Function, RefusedError, Resource
+from .values import UNKNOWN, Properties, Value
+
+_OF_THE_ENGINE = ("version", "pluginDownloadURL")
+"""What the engine notes among the settings of a provider."""
 
 MESSAGE_LIMIT = ("grpc.max_receive_message_length", 400 * 1024 * 1024)
 """The limit that the engine and the SDK use on their sides."""
-
-
-class RefusedError(Exception):
-    """The operation failed; the message is shown to the user as the plug-in's."""
-
-
-Log = Callable[[str], None]
-"""Shows one line as the progress of a resource."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What an operation is told besides its properties."""
-
-    name: str
-    log: Log
-    cancelled: threading.Event
-    """Set when the engine wants running operations to end."""
-
-
-class Resource:
-    """One resource type; a subclass says what it takes, what comes out, and what its operations do."""
-
-    inputs: ClassVar[shapes.Shape]
-    outputs: tuple[str, ...]
-    """The outputs that no input has the name of; unknown in a preview of a creation."""
-    replacing: tuple[str, ...] | None = None
-    """The inputs whose change replaces the resource; None: every input does, there is no update."""
-
-    def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """More (property, reason) failures than the shape of the inputs shows."""
-        yield from ()
-
-    def create(self, inputs: Properties, call: Call) -> tuple[str, Properties]:
-        """Make it; answer its id and all outputs, inputs included."""
-        raise NotImplementedError
-
-    def update(self, state: Properties, inputs: Properties, call: Call) -> Properties:
-        """Change it; answer all outputs."""
-        raise NotImplementedError
-
-    def delete(self, state: Properties, call: Call) -> None:
-        """Remove it. Without an implementation nothing is done, as most values have nothing outside the state."""
-
-
-class Function:
-    """One function (a data source)."""
-
-    inputs: ClassVar[shapes.Shape]
-
-    def invoke(self, inputs: Properties, call: Call) -> Properties:
-        """Answer all outputs."""
-        raise NotImplementedError
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
@@ -93,11 +44,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         version: str,
         resources: Mapping[str, Resource],
         functions: Mapping[str, Function] | None = None,
+        configuration: Configuration | None = None,
     ) -> None:
         self.name = name
         self.version = version
         self.resources = resources
         self.functions = functions or {}
+        self.configuration = configuration or Configuration()
+        self.settings: Properties = {}
+        for token, part in [*self.resources.items(), *self.functions.items()]:
+            part.registered(name, token)
         self.engine: engine_pb2_grpc.EngineStub | None = None
         self.cancelled = threading.Event()
 
@@ -125,20 +81,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
-        known = {"version", "pluginDownloadURL"}
-        wrong = [
-            provider_pb2.CheckFailure(property=key, reason=f"the plug-in {self.name} has no settings")
-            for key in request.news.fields
-            if key not in known and not key.startswith("__")
-        ]
-        return provider_pb2.CheckResponse(inputs=request.news, failures=wrong)
+        given = values.decode(request.news)
+        own = {key: given[key] for key in given if key in _OF_THE_ENGINE or key.startswith("__")}
+        settings = _settings(given, self.configuration.inputs)
+        filled = self.configuration.filled(settings)
+        wrong = list(shapes.failures(filled, self.configuration.inputs)) or list(self.configuration.check(filled))
+        return provider_pb2.CheckResponse(
+            inputs=values.encode({**own, **_as_settings(filled)}),
+            failures=[provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in wrong],
+        )
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
+        changed = sorted({path.split("[")[0].split(".")[0] for path, _ in values.differences(
+            {key: value for key, value in values.decode(request.olds).items() if key not in _OF_THE_ENGINE},
+            {key: value for key, value in values.decode(request.news).items() if key not in _OF_THE_ENGINE},
+        )})  # fmt: skip
+        outcome = provider_pb2.DiffResponse
+        return outcome(changes=outcome.DIFF_SOME if changed else outcome.DIFF_NONE, diffs=changed)
 
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
+        self.settings = _settings(values.decode(request.args), self.configuration.inputs)
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
@@ -149,8 +113,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         resource = self._resource(request.urn, context)
-        inputs = shapes.with_defaults(values.decode(request.news), resource.inputs)
-        wrong = list(shapes.failures(inputs, resource.inputs)) or list(resource.check(inputs))
+        inputs = resource.filled(
+            values.decode(request.news),
+            values.decode(request.olds),
+            request.urn.split("::")[-1],
+            request.randomSeed,
+            self.settings,
+        )
+        own = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        wrong = list(shapes.failures(own, resource.inputs)) or list(resource.check(own))
         return provider_pb2.CheckResponse(
             inputs=values.encode(inputs),
             failures=[provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in wrong],
@@ -158,15 +129,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
         resource = self._resource(request.urn, context)
-        state = values.decode(request.olds)
+        state = values.decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
         old = {name: state[name] for name in resource.inputs if name in state}
-        new = values.decode(request.news)
+        new = _own(values.decode(request.news))
         for ignored in request.ignoreChanges:  # nested paths the engine has taken care of already
             if ignored in old:
                 new[ignored] = old[ignored]
         detailed = {}
-        for path, kind in values.differences(old, new):
-            replaces = resource.replacing is None or path.split("[")[0].split(".")[0] in resource.replacing
+        for path, kind, replaces in resource.differences(old, new):
             label = f"{kind}_replace" if replaces else kind
             detailed[path] = provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(label.upper()))
         outcome = provider_pb2.DiffResponse
@@ -180,36 +150,39 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         resource = self._resource(request.urn, context)
-        inputs = values.decode(request.properties)
+        inputs = _own(values.decode(request.properties))
         if request.preview:
-            unknown = dict.fromkeys(resource.outputs, UNKNOWN)
-            return provider_pb2.CreateResponse(id="", properties=values.encode({**inputs, **unknown}))
+            return provider_pb2.CreateResponse(id="", properties=values.encode(resource.planned_creation(inputs)))
         with _failing_call(context):
             identity, outputs = resource.create(inputs, self._call(request.urn))
-        return provider_pb2.CreateResponse(id=identity, properties=values.encode(outputs))
+        return provider_pb2.CreateResponse(id=identity, properties=values.encode(resource.verified(outputs)))
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         resource = self._resource(request.urn, context)
-        state, inputs = values.decode(request.olds), values.decode(request.news)
+        state, inputs = values.decode(request.olds), _own(values.decode(request.news))
         if request.preview:
-            # Any changed input may change any output.
-            outputs = dict.fromkeys([*inputs, *state, *resource.outputs], UNKNOWN)
-            return provider_pb2.UpdateResponse(properties=values.encode(outputs))
+            return provider_pb2.UpdateResponse(properties=values.encode(resource.planned_update(state, inputs)))
         with _failing_call(context):
-            outputs = resource.update(state, inputs, self._call(request.urn))
-        return provider_pb2.UpdateResponse(properties=values.encode(outputs))
+            outputs = resource.update(state, inputs, self._call(request.urn, request.id))
+        return provider_pb2.UpdateResponse(properties=values.encode(resource.verified(outputs)))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         resource = self._resource(request.urn, context)
         with _failing_call(context):
-            resource.delete(values.decode(request.properties), self._call(request.urn))
+            resource.delete(values.decode(request.properties), self._call(request.urn, request.id))
         return empty_pb2.Empty()
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
-        self._resource(request.urn, context)
-        if not request.properties.fields:
-            _fail(context, f"this stand-in for {self.name} cannot import what exists already")
-        return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
+        resource = self._resource(request.urn, context)
+        state, inputs = values.decode(request.properties), values.decode(request.inputs)
+        with _failing_call(context):
+            outputs = resource.read(request.id, state, self._call(request.urn, request.id))
+        if outputs is None:
+            return provider_pb2.ReadResponse()  # an empty id: it is gone
+        seen = _seen_inputs(resource, inputs, state, outputs)
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=values.encode(resource.verified(outputs)), inputs=values.encode(seen)
+        )
 
     def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         function = self.functions.get(request.tok)
@@ -223,7 +196,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
         with _failing_call(context):
             outputs = function.invoke(inputs, self._call(""))
-        return provider_pb2.InvokeResponse(**{"return": values.encode(outputs)})
+        return provider_pb2.InvokeResponse(**{"return": values.encode(function.verified(outputs))})
 
     # -- helpers -----------------------------------------------------------------------------------------------
 
@@ -241,14 +214,59 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             f"The official plug-in pulumi-resource-{self.name} may have it.",
         )
 
-    def _call(self, urn: str) -> Call:
+    def _call(self, urn: str, identity: str = "") -> Call:
         def log(line: str) -> None:
             if self.engine is None:
                 return
             with contextlib.suppress(grpc.RpcError):  # an engine that has gone does not stop what runs
                 self.engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True))
 
-        return Call(name=urn.split("::")[-1], log=log, cancelled=self.cancelled)
+        return Call(urn.split("::")[-1], log, self.cancelled, identity, self.settings)
+
+
+def _own(inputs: Properties) -> Properties:
+    """The inputs without what providers note beside them for themselves."""
+    return {name: value for name, value in inputs.items() if not name.startswith("__")}
+
+
+def _settings(wire: Properties, shape: shapes.Shape) -> Properties:
+    """The provider's own settings: those that are no text come as JSON, or as text from the stack's configuration."""
+    settings = {}
+    for name, value in wire.items():
+        if name in _OF_THE_ENGINE or name.startswith("__"):
+            continue
+        if name in shape and shape[name].kind != "string" and isinstance(value, str) and value != UNKNOWN:
+            with contextlib.suppress(ValueError):
+                value = json.loads(value)
+        settings[name] = value
+    return settings
+
+
+def _as_settings(settings: Properties) -> Properties:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+
+
+def _seen_inputs(resource: Resource, inputs: Properties, state: Properties, outputs: Properties) -> Properties:
+    """The inputs of a resource that was read: as they were, but for those whose output has changed meanwhile.
+
+    An output need not look like its input (a version in full, an order of its own), so only its change is telling.
+    """
+    if not inputs:
+        return {name: outputs[name] for name in resource.inputs if outputs.get(name) is not None}
+    seen = dict(inputs)
+    for name in inputs.keys() & resource.inputs.keys():
+        if outputs.get(name) != state.get(name):
+            seen.pop(name)
+            if outputs.get(name) is not None:
+                seen[name] = _narrowed(outputs[name], inputs[name])
+    return seen
+
+
+def _narrowed(output: Value, given: Value) -> Value:
+    """What a changed output says of the parts that were given, as an object's output has more parts than its input."""
+    if isinstance(output, dict) and isinstance(given, dict):
+        return {key: output[key] for key in given if key in output}
+    return output
 
 
 def _fail(context: grpc.ServicerContext, message: str) -> NoReturn:
