@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 RIG = Path(__file__).resolve().parent
-PLUGINS = ("command", "random", "tls")
+PLUGINS = ("command", "random", "tls", "aws", "digitalocean", "linode")
 
 
 def make(home: Path, engine: Path, venv: Path) -> None:

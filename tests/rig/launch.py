@@ -13,6 +13,9 @@ MODULES = {
     "command": "command",
     "random": "random_values",
     "tls": "tls_keys",
+    "aws": "clouds.aws",
+    "digitalocean": "clouds.digitalocean",
+    "linode": "clouds.linode",
     "language-python": "language",
 }
 
