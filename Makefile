@@ -4,7 +4,7 @@
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
 
-.PHONY: help up preview down url cert env setup test unit lint clean distclean
+.PHONY: help up preview down url cert env setup test unit e2e-clouds live lint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,6 +36,12 @@ test: ## run all tests
 
 unit: ## run the unit tests alone
 	$(TOOLS) test unit
+
+e2e-clouds: ## every target with every database on the rig's clouds, as one table
+	$(TOOLS) test clouds
+
+live: ## the same checks on a real cloud, with your credentials: costs money, asks first
+	$(TOOLS) live
 
 lint: ## check style and types
 	$(TOOLS) lint

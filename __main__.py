@@ -6,12 +6,13 @@ from pulumi_slipway.programs import launch
 from pulumi_slipway.settings import load_settings
 
 try:
-    server, app = launch(load_settings())
+    stack = launch(load_settings())
 except ValueError as error:
     # a mistake in the settings: one message, no traceback; nothing has been asked of the engine yet
     raise pulumi.RunError(str(error)) from None
 
-pulumi.export("url", app.url)
-pulumi.export("release", app.release)
-pulumi.export("certificate", app.certificate)
-pulumi.export("host", server.host)
+pulumi.export("url", stack.app.url)
+pulumi.export("release", stack.app.release)
+pulumi.export("certificate", stack.app.certificate)
+pulumi.export("host", stack.server.host)
+pulumi.export("address", stack.server.address)

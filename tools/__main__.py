@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -49,13 +48,14 @@ def _parser() -> argparse.ArgumentParser:
         ("url", lambda options: print(stack.output(setup.ensure(), options.stack, "url"))),
         ("cert", lambda options: print(stack.certificate(setup.ensure(), options.stack))),
         ("env", _env),
+        ("live", _live),
         ("lint", _lint),
         ("clean", _clean),
         ("distclean", _distclean),
     ):
         commands.add_parser(name).set_defaults(run=function)
     test = commands.add_parser("test")
-    test.add_argument("parts", nargs="*", help="unit, agent, rig, e2e, examples; default: all")
+    test.add_argument("parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); clouds")
     test.set_defaults(run=_test)
     return parser
 
@@ -74,12 +74,16 @@ def _prepare(options: argparse.Namespace) -> setup.Ready:
 
 def _up(options: argparse.Namespace) -> int:
     stack.check(options.stack, options.app)
-    system.become_able("a machine of this host's own")
+    local = stack.target(options.stack, options.app) == "local"
+    if local:
+        system.become_able("a machine of this host's own")
     ready = _prepare(options)
     if stack.resources(options.stack):
         say("bringing the stack to what is wanted: seconds where little has changed, half a minute for a new server")
-    else:
+    elif local:
         say("launching: about a minute; another one, once, where the machine's image has to be built")
+    else:
+        say("launching: some minutes for a server; ten and more where a cloud makes a database, too")
     begun = time.monotonic()
     status = _pulumi(ready, ["up", "--yes", "--skip-preview", "--stack", options.stack])
     if status:
@@ -105,7 +109,7 @@ def _down(options: argparse.Namespace) -> int:
         say(f"there is no stack {options.stack}")
         return 0
     stack.clear_dead_locks(options.stack)
-    if stack.resources(options.stack):
+    if stack.resources(options.stack) and stack.target(options.stack, None) == "local":
         system.become_able("taking a machine of this host down")
     return _pulumi(ready, ["destroy", "--yes", "--skip-preview", "--stack", options.stack])
 
@@ -141,6 +145,12 @@ def _test(options: argparse.Namespace) -> int:
     return testing.run_parts(options.parts)
 
 
+def _live(options: argparse.Namespace) -> int:
+    from tools import live
+
+    return live.check(setup.ensure(), options.stack)
+
+
 def _lint(_: argparse.Namespace) -> int:
     setup.ensure()
     python = VENV / "bin" / "python"
@@ -159,9 +169,7 @@ def _clean(options: argparse.Namespace) -> int:
     for name in stack.names():
         if not stack.resources(name):
             continue
-        settings = CHECKOUT / f"Pulumi.{name}.yaml"
-        local = settings.exists() and re.search(r"^ +slipway:target: *local *$", settings.read_text(), re.MULTILINE)
-        if not local:
+        if stack.target(name, None) != "local":
             raise ToolError(
                 f"the stack {name} still holds resources that are not on this machine, and its only record is "
                 f"{LOCAL}: take it down first (make down STACK={name})"

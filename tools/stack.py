@@ -42,6 +42,15 @@ def check(stack: str, app: str | None) -> None:
             )
 
 
+def target(stack: str, app: str | None) -> str:
+    """Where the stack's server is, by its settings file; that of a file which is still to be made for `app`."""
+    settings = CHECKOUT / f"Pulumi.{stack}.yaml"
+    if not settings.exists():
+        return "local" if app is not None else ""
+    found = re.search(r"""^ +["']?slipway:target["']? *: *["']?([a-z0-9]+)""", settings.read_text(), re.MULTILINE)
+    return found[1] if found else ""
+
+
 def ensure(ready: setup.Ready, stack: str, app: str | None) -> None:
     """Make the stack if there is none, and its settings file; say so. Raises ToolError."""
     check(stack, app)

@@ -11,16 +11,21 @@ from tools import setup, system
 from tools.common import CHECKOUT, VENV, ToolError, say
 
 PARTS = ("unit", "rig", "agent", "e2e", "examples")
-WITH_MACHINES = {"agent", "e2e"}
+LONG = {"clouds": "every target with every database: about 40 minutes on 2 cores"}
+"""Parts that only run when they are asked for, with what to expect."""
+WITH_MACHINES = {"rig", "agent", "e2e", "clouds"}
 NO_TESTS = 5
 """pytest's exit status when it has collected none."""
 
 
 def run_parts(wanted: Sequence[str]) -> int:
     """Run the parts wanted (all without any), go on after a failing one, end with a table; answer the exit status."""
-    unknown = set(wanted) - set(PARTS)
+    known = (*PARTS, *LONG)
+    unknown = set(wanted) - set(known)
     if unknown:
-        raise ToolError(f"no such part of the tests: {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
+        raise ToolError(f"no such part of the tests: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    for part in filter(LONG.__contains__, wanted):
+        say(f"{part}: {LONG[part]}")
     if not wanted:
         say("all tests: about 20 minutes on 2 cores, most of them e2e; rig and agent some minutes, the others seconds")
     if not wanted or WITH_MACHINES & set(wanted):

@@ -1,0 +1,57 @@
+"""From settings to components: what the project's own program does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pulumi
+
+from ..app.arguments import AppArgs, WebAppArgs, check
+from ..app.webapp import WebApp
+from ..servers.common import Server
+from ..servers.credentials import missing_credentials
+from ..settings import Settings
+from .databases import WiredDatabase, make_database
+from .servers import make_server
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a stack is made of."""
+
+    server: Server
+    app: WebApp
+    database: WiredDatabase
+
+
+def launch(settings: Settings) -> Launched:
+    """The server, the database and the app of `settings`; raises `ValueError` before any resource is made."""
+    _check_credentials(settings)
+    app_args = _app_args(settings)
+    try:
+        checked = check(app_args)
+    except ValueError as error:
+        raise ValueError(f"{pulumi.get_project()}:app.{error}") from None
+    server = make_server(settings)
+    database = make_database(settings, server, checked.name)
+    args = {**app_args, **database.app_args, "host": server.host, "private_key": server.private_key}
+    if server.machine is not None:
+        args["machine"] = server.machine
+    app = WebApp("app", cast("WebAppArgs", args))
+    return Launched(server, app, database)
+
+
+def _check_credentials(settings: Settings) -> None:
+    config = {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
+    message = missing_credentials(settings.target, config, os.environ, Path.home())
+    if message:
+        raise ValueError(message)
+
+
+def _app_args(settings: Settings) -> AppArgs:
+    """All but the server and its database: their part is only known once the rest was found good."""
+    given: dict[str, Any] = settings.app.model_dump(exclude_none=True)
+    return cast("AppArgs", given | {"environment": settings.environment, "observe": settings.observe})

@@ -1,0 +1,171 @@
+"""What a stack can set, each key with its type, its default and what it is for.
+
+The sections of targets hold what that target's server can be told (`servers/`); what is left out there takes the
+server's own default.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Target = Literal["local", "existing", "ec2", "lightsail", "droplet", "linode"]
+DatabaseKind = Literal[
+    "sqlite",
+    "postgresql",
+    "mariadb",
+    "rds-postgresql",
+    "rds-mysql",
+    "digitalocean-postgresql",
+    "digitalocean-mysql",
+    "lightsail-postgresql",
+    "lightsail-mysql",
+    "linode-postgresql",
+]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class HealthSettings(Strict):
+    """`slipway:app.health`: when a release counts as healthy."""
+
+    path: str = Field(default="/", description="path that is asked")
+    status: int = Field(default=200, description="status that the answer must have")
+    text: str | None = Field(default=None, description="text that the answer must hold")
+    timeout: int = Field(default=60, description="seconds from start to the first good answer")
+
+
+class AppSettings(Strict):
+    """`slipway:app`: the application. Only `path` is required."""
+
+    path: str = Field(description="folder of the application, relative to the project")
+    name: str | None = Field(default=None, description="name on the server; default: the folder's name")
+    entry: str | None = Field(default=None, description="module:variable or module:factory(); default: found")
+    kind: Literal["wsgi", "asgi"] | None = Field(default=None, description="default: found")
+    domains: list[str] = Field(default=[], description="host names; default: the server's address")
+    build: list[str] = Field(default=[], description="commands that make assets, without secrets")
+    release: list[str] | None = Field(default=None, description="commands before the switch, once a release")
+    static_url: str = Field(default="/static/", description="where nginx serves the static files")
+    static_folder: str | None = Field(default=None, description="their folder; default: Flask's")
+    health: HealthSettings = HealthSettings()
+    strategy: Literal["start-first", "stop-first"] = Field(
+        default="start-first", description="start-first, or stop-first where memory is too small for two releases"
+    )
+    drain: int = Field(default=30, description="seconds for the old release to finish its requests")
+    keep: int = Field(default=5, description="releases kept on the server")
+    archive_limit: int = Field(default=200, description="MiB that the source may hold")
+
+
+class LocalSettings(Strict):
+    """`slipway:local`: the machine of target `local`."""
+
+    debian: Literal[12, 13] | None = Field(default=None, description="release of Debian, 12 or 13; default: 13")
+    memory: int | None = Field(default=None, ge=256, description="limit in MiB; default: none")
+
+
+class Ec2Settings(Strict):
+    """`slipway:ec2`: the instance of target `ec2`. The region is `aws:region` or AWS_REGION."""
+
+    instance_type: str | None = Field(default=None, description="as t4g.micro; its architecture decides the image's")
+    image: str | None = Field(default=None, description="debian-13, debian-12 or ubuntu-24.04")
+    ami: str | None = Field(default=None, description="id of an image of your own, in place of image")
+    disk: int | None = Field(default=None, description="GiB of the root disk")
+    subnet_id: str | None = Field(default=None, description="public subnet; default: one of the default VPC")
+    tags: dict[str, str] | None = Field(default=None, description="tags of all that is made")
+
+
+class LightsailSettings(Strict):
+    """`slipway:lightsail`: the instance of target `lightsail`. The region is `aws:region` or AWS_REGION."""
+
+    availability_zone: str | None = Field(default=None, description="as eu-central-1a; default: the region's a")
+    bundle: str | None = Field(default=None, description="size, as micro_3_0")
+    blueprint: str | None = Field(default=None, description="image, as debian_12")
+    tags: dict[str, str] | None = Field(default=None, description="tags of all that is made")
+
+
+class DropletSettings(Strict):
+    """`slipway:droplet`: the droplet of target `droplet`."""
+
+    region: str | None = Field(default=None, description="as fra1")
+    size: str | None = Field(default=None, description="as s-1vcpu-1gb")
+    image: str | None = Field(default=None, description="as debian-13-x64")
+    vpc_uuid: str | None = Field(default=None, description="id of a VPC; default: one is made")
+    project_id: str | None = Field(default=None, description="id of the project to be in; default: the account's")
+    tags: list[str] | None = Field(default=None, description="tags of the droplet")
+
+
+class LinodeSettings(Strict):
+    """`slipway:linode`: the instance of target `linode`."""
+
+    region: str | None = Field(default=None, description="as eu-central")
+    type: str | None = Field(default=None, description="as g6-nanode-1")
+    image: str | None = Field(default=None, description="as linode/debian13")
+    tags: list[str] | None = Field(default=None, description="tags of all that is made")
+
+
+class ExistingSettings(Strict):
+    """`slipway:existing`: the machine of target `existing`, which you have already."""
+
+    address: str = Field(description="address or host name")
+    host_key: str = Field(description="the key that sshd shows; `python -m pulumi_slipway.hostkey ADDRESS` prints it")
+    port: int | None = Field(default=None, ge=1, le=65535, description="port of sshd; default: 22")
+    user: str | None = Field(default=None, description="who logs in and may sudo; default: root")
+    private_key: str | None = Field(default=None, description="that user's key, OpenSSH text without a passphrase")
+    ssh_agent: bool | None = Field(default=None, description="use the keys of the running ssh-agent instead")
+    sudo_password: str | None = Field(default=None, description="where sudo asks for one")
+    harden: bool | None = Field(default=None, description="close sshd and the firewall as on machines of Slipway's own")
+    other_sites: bool | None = Field(default=None, description="others' sites are served there, and stay")
+    on_destroy: Literal["remove", "keep"] | None = Field(
+        default=None, description="remove what Slipway put there, or keep it"
+    )
+
+
+class DatabaseSettings(Strict):
+    """`slipway:database`: where the app's rows are."""
+
+    kind: DatabaseKind = Field(default="sqlite", description="what runs it, and where")
+    driver: Literal["psycopg", "psycopg2", "asyncpg", "pymysql", "plain"] | None = Field(
+        default=None, description="form of DATABASE_URL; default: found in the app's requirements"
+    )
+    name: str | None = Field(default=None, description="name of the database; default: the app's, with _ for -")
+    version: str | None = Field(default=None, description="major version, as 17")
+    size: str | None = Field(default=None, description="instance class, size, bundle or type of a managed database")
+    storage: int | None = Field(default=None, description="GiB of a database on RDS")
+    ca_certificate: str | None = Field(default=None, description="PEM in place of the CA that the cloud is known by")
+    moved_from: str | None = Field(default=None, description="the database whose rows you have brought to this one")
+
+
+class FirewallSettings(Strict):
+    """An item of `slipway:firewall`: a port that is open besides 22, 80 and 443."""
+
+    name: str = Field(description="what it is for")
+    port: int = Field(ge=1, le=65535, description="one of 1 to 65535")
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="tcp or udp")
+    sources: list[str] = Field(default=["0.0.0.0/0", "::/0"], description="CIDR blocks; default: anywhere")
+
+
+class Settings(Strict):
+    """All settings of a stack."""
+
+    target: Target = Field(description="where the server is: local, existing, ec2, lightsail, droplet or linode")
+    app: AppSettings
+    environment: dict[str, str] = Field(default={}, description="variables of the app, kept as secrets")
+    database: DatabaseSettings = DatabaseSettings()
+    local: LocalSettings | None = None
+    existing: ExistingSettings | None = None
+    ec2: Ec2Settings | None = None
+    lightsail: LightsailSettings | None = None
+    droplet: DropletSettings | None = None
+    linode: LinodeSettings | None = None
+    firewall: list[FirewallSettings] = Field(default=[], description="ports that are open besides 22, 80 and 443")
+    admin_keys: list[str] = Field(default=[], description="public SSH keys of people")
+    package_index: str | None = Field(default=None, description="Python package index of the server")
+    proxy: str | None = Field(default=None, description="HTTP proxy of the server's package clients")
+    generation: int = Field(default=1, ge=1, description="raise it to replace the server")
+    carry_data: bool | None = Field(default=None, description="bring the apps' data to the server's next generation")
+    experiment: bool = Field(default=False, description="protect nothing, so that destroy leaves nothing billed")
+    ready_timeout: int = Field(default=600, ge=10, description="seconds for a server to become ready")
+    observe: bool = Field(default=True, description="ask the server what is on it in each preview and up")
