@@ -135,6 +135,12 @@ def test_only_images_of_the_same_family_are_pruned(tmp_path: Path) -> None:
     assert image.remove(state, 13) == [plain.key]
 
 
+def test_extra_packages_are_installed_inside_the_image_and_never_on_the_host() -> None:
+    script = image._INSTALL_DISABLED.format(packages="postgresql")
+    installing = [line for line in script.splitlines() if "apt-get" in line or "dpkg" in line]
+    assert installing == ['chroot "$1" apt-get --yes --no-install-recommends install postgresql']
+
+
 @pytest.mark.parametrize("name", ["--force-yes", "a b", "x;id", "UPPER", ""])
 def test_what_is_no_name_of_a_package_never_reaches_the_build(name: str) -> None:
     with pytest.raises(LocalError, match="is no name of a Debian package"):

@@ -22,11 +22,12 @@ from pulumi_slipway.local.state import UID_BASE, UID_COUNT, State, read_json, re
 
 _BUILD_TIMEOUT = 1800  # seconds; a slow mirror may need most of it
 
-# Installs packages into the root folder $1 and takes back what they enable: units are enabled by links
+# Installs packages in the root folder $1 and takes back what they enable (units are enabled by links). By the apt of
+# that root, inside it: one outside is only a setting away from the host's own packages
 _INSTALL_DISABLED = """set -eu
 enabled() {{ find "$1/etc/systemd/system" -type l | sort; }}
 enabled "$1" >"$1/tmp/enabled"
-APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes install {packages}
+chroot "$1" apt-get --yes --no-install-recommends install {packages}
 enabled "$1" | comm -13 "$1/tmp/enabled" - | xargs --no-run-if-empty rm
 rm "$1/tmp/enabled"
 """
