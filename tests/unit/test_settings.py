@@ -18,7 +18,7 @@ def complaint(**changes: object) -> str:
 def test_the_smallest_settings_are_a_target_and_a_path() -> None:
     settings = parse_settings(dict(GOOD))
     assert settings.app.path == "examples/guestbook"
-    assert settings.local.debian == 13
+    assert settings.database.kind == "sqlite"
     assert settings.app.keep == 5
 
 
