@@ -47,6 +47,8 @@ class Observation(TypedDict):
     site_serial: int
     files: dict[str, str]
     """sha256 of each managed file as it is on the server."""
+    database: dict[str, Any]
+    """`engine`, `host` and `name` of the live release's, and whether it is `empty`; nothing when that is not known."""
 
 
 def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observation]]:
@@ -122,6 +124,7 @@ def _understand(answer: Mapping[str, Any], app: str) -> Observation:
         release_serial=found.get("serial") or 0,
         site_serial=site.get("serial") or 0,
         files=site.get("files") or {},
+        database=found.get("database") or {},
     )
 
 
@@ -136,6 +139,7 @@ def _nothing(error: str) -> Observation:
         release_serial=0,
         site_serial=0,
         files={},
+        database={},
     )
 
 

@@ -114,5 +114,6 @@ def observation(**changes: Any) -> dict[str, Any]:
         "release_serial": 0,
         "site_serial": 0,
         "files": {},
+        "database": {},
     }
     return nothing | changes

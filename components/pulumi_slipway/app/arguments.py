@@ -11,9 +11,11 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..databases.url import check_driver
 from ..variables import check_variables
 from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive
 from .detect import Entry, find_entry, find_static, procfile_release
+from .requirements import find_packages
 
 _APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
@@ -62,6 +64,11 @@ class AppArgs(TypedDict):
     """Releases kept on the server, the live one included; default: 5."""
     archive_limit: NotRequired[int]
     """MiB that the source may hold; default: 200."""
+    database_driver: NotRequired[str]
+    """Form of `DATABASE_URL`: "psycopg", "psycopg2", "asyncpg", "pymysql" (SQLAlchemy's) or "plain"; default: found in
+    the app's requirements."""
+    database_moved_from: NotRequired[str]
+    """The database whose rows you have brought to the present one, as the refusal to change it silently names it."""
     observe: NotRequired[bool]
     """Ask the server what is on it in each preview and up; default: true."""
 
@@ -76,6 +83,11 @@ class WebAppArgs(AppArgs):
     machine: NotRequired[pulumi.Resource]
     """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
     destroying the app removes it there."""
+    database: NotRequired[pulumi.Input[Mapping[str, Any]]]
+    """`database.database` of any Slipway database, or a mapping with the keys of `Database`; default: a file of
+    SQLite in the app's `shared/data`."""
+    database_password: NotRequired[pulumi.Input[str]]
+    """`database.password`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,10 @@ class CheckedApp:
     health: Health
     drain: int
     keep: int
+    packages: frozenset[str]
+    """What its requirements name."""
+    database_driver: str | None
+    database_moved_from: str | None
     observe: bool
 
 
@@ -126,8 +142,17 @@ def check(args: AppArgs) -> CheckedApp:
         health=_health(args.get("health", {})),
         drain=_at_least("drain", args.get("drain", 30), 0),
         keep=_at_least("keep", args.get("keep", 5), 2),
+        packages=find_packages(folder),
+        database_driver=_driver(args.get("database_driver")),
+        database_moved_from=args.get("database_moved_from"),
         observe=args.get("observe", True),
     )
+
+
+def _driver(given: str | None) -> str | None:
+    if given is not None:
+        check_driver(given)
+    return given
 
 
 def check_host_name(key: str, value: str) -> str:

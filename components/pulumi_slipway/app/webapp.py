@@ -12,10 +12,13 @@ import pulumi
 import pulumi_random as random
 
 from ..agent_bundle import agent_bundle_document, agent_digest
+from ..databases.contract import Database
+from ..databases.moved import identity
 from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
 from .arguments import CheckedApp, WebAppArgs, check
+from .database import app_database, certificates, check_database, looked_at
 from .release import release_id, summary
 from .site import SiteSpec, render_site
 
@@ -37,6 +40,7 @@ class WebApp(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WebAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         app = check(args)
+        check_database(args)
         super().__init__("slipway:index:WebApp", name, None, opts)
         target = Target(
             pulumi.Output.from_input(args["host"]),  # type: ignore[arg-type]
@@ -49,7 +53,9 @@ class WebApp(pulumi.ComponentResource):
         digest_key = random.RandomPassword(f"{name}-digest-key", length=40, special=False, opts=child).result
         secret_key = random.RandomPassword(f"{name}-secret-key", length=50, special=False, opts=child).result
 
-        variables = _variables(app, secret_key, args.get("environment", {}))
+        environment = args.get("environment", {})
+        database = app_database(app, args)
+        variables = _variables(secret_key, database.variables, environment)
         wanted = pulumi.Output.unsecret(
             pulumi.Output.all(variables, digest_key).apply(lambda pair: release_id(_parts(app), pair[0], pair[1]))
         )
@@ -84,6 +90,7 @@ class WebApp(pulumi.ComponentResource):
             owner,
             wanted,
             variables,
+            looked_at(app, database, observed, environment, self),
             observed,
             parent=self,
             depends_on=[site],
@@ -144,6 +151,7 @@ def _release(
     owner: pulumi.Output[str],
     wanted: pulumi.Output[str],
     variables: pulumi.Output[dict[str, str]],
+    database: pulumi.Output[Database],
     observed: pulumi.Output[Observation] | None,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
@@ -151,13 +159,15 @@ def _release(
     serial = _serial(observed, wanted, release_serial)
 
     def document(values: Sequence[Any]) -> dict[str, Any]:
-        host, owner, wanted, serial, variables = values
+        host, owner, wanted, serial, variables, database = values
         return {
             "app": app.name,
             "owner": owner,
             "release": wanted,
             "serial": serial,
             "environment": variables,
+            "database": {**identity(database), "moved_from": app.database_moved_from},
+            "certificates": certificates(app, database),
             "commands": {"build": list(app.build), "release": list(app.release)},
             "web": {"kind": app.entry.kind, "target": app.entry.target, "command": None},
             "static": {"url": app.static_url, "folder": app.static_folder} if app.static_folder else None,
@@ -184,28 +194,24 @@ def _release(
                 lambda values: summary(app.name, values[0], values[1], list(values[2]), app.archive.files)
             )
         ),
-        document=pulumi.Output.all(target.host, owner, wanted, serial, variables).apply(document),
+        document=pulumi.Output.all(target.host, owner, wanted, serial, variables, database).apply(document),
         parent=parent,
         depends_on=depends_on,
     )
 
 
 def _variables(
-    app: CheckedApp,
     secret_key: pulumi.Output[str],
+    database: pulumi.Output[dict[str, str]],
     given: pulumi.Input[Mapping[str, pulumi.Input[str]]],
 ) -> pulumi.Output[dict[str, str]]:
     """Our defaults under what the user gave; secret as a whole."""
 
     def merge(values: Sequence[Any]) -> dict[str, str]:
-        key, given = values
-        defaults = {
-            "SECRET_KEY": key,
-            "DATABASE_URL": f"sqlite:////srv/{app.name}/shared/data/{app.name}.db",
-        }
-        return defaults | {name: str(value) for name, value in given.items()}
+        key, database, given = values
+        return {"SECRET_KEY": key, **database} | {name: str(value) for name, value in given.items()}
 
-    return pulumi.Output.secret(pulumi.Output.all(secret_key, given).apply(merge))
+    return pulumi.Output.secret(pulumi.Output.all(secret_key, database, given).apply(merge))
 
 
 def _parts(app: CheckedApp) -> dict[str, Any]:
