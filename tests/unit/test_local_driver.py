@@ -322,6 +322,19 @@ def test_another_system_is_refused_with_the_alternatives(
     assert "a Linux virtual machine" in message
 
 
+def test_a_command_in_a_machine_keeps_its_own_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[object] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "require_programs", lambda _programs: None)
+    monkeypatch.setattr(requirements, "require_user_namespaces", lambda: None)
+    monkeypatch.setattr(machine, "execute", lambda _state, name, argv: commands.append((name, argv)))
+    assert main(["exec", "web", "--", "runuser", "-u", "nobody", "--", "ls", "--all"]) == 0
+    assert main(["exec", "web", "ls", "-l"]) == 0
+    assert commands == [("web", ["runuser", "-u", "nobody", "--", "ls", "--all"]), ("web", ["ls", "-l"])]
+    with pytest.raises(SystemExit):
+        main(["exec", "web"])
+
+
 def test_without_root_and_sudo_the_message_says_what_helps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    parser = _parser()
+    options = parser.parse_args(given)
+    if options.command == "exec" and not options.argv:
+        parser.error("exec NAME -- COMMAND...: the command is missing")
     try:
         requirements.require_linux()
         requirements.become_root(given)
@@ -133,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     command("status", "say whether a machine exists and runs, and how often it was booted")
     command("list", "say that of all machines", named=False)
     execute = command("exec", "run a command in a machine, as root: exec NAME -- COMMAND...")
-    execute.add_argument("argv", nargs="+", metavar="COMMAND")
+    # All that is left, so that a `--` of the command's own is its
+    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
     images = command("image", "build the image of machines, unless it is there", named=False)
     images.add_argument("--debian", type=int, choices=list(CODENAMES), default=DEFAULT_DEBIAN)
     images.add_argument("--package", action="append", default=[], metavar="NAME", help=package)

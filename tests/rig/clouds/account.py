@@ -52,7 +52,7 @@ class Account:
 
     @classmethod
     def at(cls, folder: Path) -> Account:
-        """The account in `folder`, which is made when it is missing. Raises `CloudError` when it is no absolute path."""
+        """The account in `folder`, which is made when missing. Raises `CloudError` when it is no absolute path."""
         if not folder.is_absolute():
             raise CloudError(f"{VARIABLE}: {str(folder)!r} is no absolute path of a folder")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -37,14 +37,14 @@ def drive(*arguments: str, stdin: bytes = b"", timeout: float = 300) -> dict[str
     return answer
 
 
-def inside(machine: str, command: Sequence[str], stdin: str, timeout: float) -> str:
+def inside(machine: str, command: Sequence[str], stdin: str | bytes, timeout: float) -> str:
     """Run a command as root in a machine of the driver and return its stdout. Raises `CloudError` when it fails."""
     words = [sys.executable, "-m", "pulumi_slipway.local", "exec", machine, "--", *command]
     return _finished(words, stdin, timeout, shown=f"{command[0]} in {machine}").stdout
 
 
 def started(process: int) -> str:
-    """When a process was started, in the kernel's own count; empty: it has ended. With its id it is that process only."""
+    """When a process was started, in the kernel's own count; empty: it has ended. With its id that means it alone."""
     try:
         # After the command's name, which may hold anything, are the state and, as the 20th field, the start time
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

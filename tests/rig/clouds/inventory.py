@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import databases, machines, network
+from . import databases, machines, metadata, network
 from .account import Account, CloudError
 
 _HIDDEN = ("user_data",)  # long, and with a key in it
@@ -84,7 +84,7 @@ def empty(account: Account) -> None:
         except CloudError as error:
             failed.append(f"{name}: {error}")
     network.apply(account)
-    machines.metadata.end_without_machines(account)
+    metadata.end_without_machines(account)
     if failed:
         raise CloudError("not all could be removed: " + "; ".join(failed))
 

@@ -119,7 +119,7 @@ def set_metadata(account: Account, name: str, metadata: Mapping[str, Any]) -> No
     _set(account, name, metadata=known["metadata"] | dict(metadata))
 
 
-def run(account: Account, name: str, command: Sequence[str], stdin: str = "", timeout: float = 60) -> str:
+def run(account: Account, name: str, command: Sequence[str], stdin: str | bytes = "", timeout: float = 60) -> str:
     """Run a command as root in the machine (not by the network) and return its stdout. Raises `CloudError`."""
     _known(account, name)
     return host.inside(name, command, stdin, timeout)

@@ -67,10 +67,10 @@ def handler(account: Account) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
         timeout = _TIMEOUT
 
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+        def do_GET(self) -> None:
             self._answer()
 
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             self._answer()
 
         def _answer(self) -> None:
