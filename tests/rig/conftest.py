@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.engine import Engine
+from tests.rig.paper_cloud import PaperCloud
 
 
 @pytest.fixture
@@ -16,3 +17,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = Engine(tmp_path / "engine")
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PaperCloud:
+    """An account without machines, for tests of what a stand-in asks for and answers."""
+    return PaperCloud(tmp_path, monkeypatch)

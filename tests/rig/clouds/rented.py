@@ -7,12 +7,13 @@ import binascii
 import datetime
 import ipaddress
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 from ..bridged import BridgedFunction, BridgedResource
 from ..resources import Call, RefusedError
 from ..values import Properties
+from . import machines, network
 from .account import Account, CloudError
 
 Thing = dict[str, Any]
@@ -39,7 +40,7 @@ class ServiceError(Exception):
         self.message = message
 
 
-class Unauthenticated(ServiceError):
+class UnauthenticatedError(ServiceError):
     """The request came without a token."""
 
 
@@ -78,6 +79,8 @@ class RentedResource(_Service, BridgedResource):
         return identity, {**inputs, **outputs}
 
     def read(self, identity: str, state: Properties, call: Call) -> Properties | None:
+        if not state:
+            raise RefusedError("this stand-in cannot import what exists already")
         with self._reached("reading", call) as account:
             outputs = self.look(account, identity, state)
         return None if outputs is None else {**state, **outputs}
@@ -122,6 +125,19 @@ class RentedFunction(_Service, BridgedFunction):
     def answer(self, account: Account, inputs: Properties) -> Properties:
         """All outputs."""
         raise NotImplementedError
+
+
+@contextmanager
+def rented_machine(account: Account, **wishes: Any) -> Iterator[tuple[machines.Machine, str]]:
+    """A new machine and a public address of its own; nothing of both is left when the block raises."""
+    with ExitStack() as undone:
+        address = network.reserve(account)
+        undone.callback(network.release, account, address)
+        machine = machines.create(account, **wishes)
+        undone.callback(machines.remove, account, machine.name)
+        network.assign(account, address, machine.name)
+        yield machine, address
+        undone.pop_all()
 
 
 def now() -> str:
