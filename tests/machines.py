@@ -89,15 +89,22 @@ class Machine:
 
 @contextmanager
 def machine(
-    user_data: str | None = None, debian: int = 13, *, name: str | None = None, options: Sequence[str] = ()
+    user_data: str | None = None,
+    debian: int = 13,
+    *,
+    name: str | None = None,
+    memory: int | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Machine]:
     """A new machine, with cloud-init done (well or not); removed at the end.
 
-    `options` go before the driver's command (`--state DIR`).
+    `memory` is a limit in MiB; `options` go before the driver's command (`--state DIR`).
     """
     name = name or f"test-{secrets.token_hex(4)}"
+    limit = ("--memory", str(memory)) if memory else ()
+    wanted = user_data or "#cloud-config\n{}\n"
     try:
-        made = drive(*options, "create", name, "--debian", str(debian), stdin=user_data or "#cloud-config\n{}\n")
+        made = drive(*options, "create", name, "--debian", str(debian), *limit, stdin=wanted)
         box = Machine(name, made["id"], made["address"], made["debian"], options)
         box.root_shell("cloud-init status --wait >/dev/null", timeout=300, check=False)
         yield box

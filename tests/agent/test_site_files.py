@@ -57,7 +57,8 @@ def test_supervisor_waits_longer_than_gunicorn_and_never_gives_up() -> None:
     ("variables", "cpus", "memory_mib", "expected"),
     [
         ({}, 2, 4096, 3),
-        ({}, 8, 1024, 4),
+        ({}, 8, 1200, 4),
+        ({}, 4, 512, 1),
         ({}, 1, 200, 1),
         ({"WEB_CONCURRENCY": "3"}, 8, 64000, 3),
         ({"WEB_CONCURRENCY": "none"}, 1, 64000, 2),
@@ -86,9 +87,9 @@ def test_workers_follow_the_machine(
     ("found", "expected"),
     [
         ({}, 9),
-        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "536870912\n"}, 2),
-        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/b/memory.max": "805306368\n"}, 3),
-        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/memory.max": "1073741824\n"}, 4),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "536870912\n"}, 1),
+        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/b/memory.max": "805306368\n"}, 2),
+        ({"/proc/self/cgroup": "0::/a.slice/b\n", "/sys/fs/cgroup/a.slice/memory.max": "1073741824\n"}, 3),
         ({"/proc/self/cgroup": "0::/a.slice\n", "/sys/fs/cgroup/a.slice/memory.max": "max\n"}, 9),
         ({"/proc/self/cgroup": "5:memory:/old\n", "/sys/fs/cgroup/old/memory.max": "1"}, 9),
         ({"/sys/fs/cgroup/memory.max": "not a number"}, 9),

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, claim, files, paths, progress, request, rollout, run, slots, users, variables
+from . import catalogue, claim, database, files, paths, progress, request, rollout, run, slots, users, variables
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -51,12 +51,15 @@ def release(document: Document) -> dict[str, Any]:
             if live.serial != serial:
                 write_live(app, Live(live.slot, live.release, serial, live.config))
             return {**_answer(app, wanted.id, serial, live), "changed": False}
+        database.refuse_silent_change(app, live, wanted.database)
         with clock.part("stage"):
             record = stage(app, wanted)
         with clock.part("migrate"):
+            database.prepare(app, wanted.database)
             _run_commands(app, wanted.id, record, wanted.release_timeout)
+        entry["seconds_of"] = clock.parts  # of a failed release, too
         new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
-        entry.update(slot=new.slot, seconds_of=clock.parts)
+        entry["slot"] = new.slot
         _prune(app, wanted)
         return {**_answer(app, wanted.id, serial, live), "changed": True, "slot": new.slot, "seconds": clock.parts}
 
@@ -80,6 +83,7 @@ def _note_terms(app: AppPaths, wanted: Wanted) -> None:
 def _prune(app: AppPaths, wanted: Wanted) -> None:
     try:
         catalogue.prune(app, wanted.id, wanted.keep)
+        database.prune(app)
     except OSError as error:  # the release stands; the next one tries again
         say(f"warning: old releases could not be removed: {error}")
 

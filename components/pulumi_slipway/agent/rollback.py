@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, claim, request, rollout, slots
+from . import catalogue, claim, files, request, rollout, slots
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -40,6 +40,9 @@ def rollback(document: Document) -> dict[str, Any]:
             entry["skip"] = True
         else:
             say(f"going back from {live.release} to {target}; the database is left as it is")
-            rollout.roll_out(app, supervisor, live, target, live.serial, clock)
+            # by what was last said of this machine: the earlier release may be of a time when nothing was
+            strategy = (files.read_json(app.release(live.release) / "release.json") or {}).get("strategy")
+            entry["seconds_of"] = clock.parts
+            rollout.roll_out(app, supervisor, live, target, live.serial, clock, strategy)
             catalogue.mark_bad(app, live.release)
         return {"app": app.app, "release": target, "previous": live.release, "seconds": clock.parts}

@@ -7,11 +7,11 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, health, paths, progress, slots, variables
+from . import catalogue, files, gap, health, paths, progress, slots, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -51,21 +51,30 @@ def process_config(app: AppPaths) -> str:
     return digest.hexdigest()
 
 
-def roll_out(app: AppPaths, supervisor: Supervisor, live: Live | None, release: str, serial: int, clock: Clock) -> Live:
-    """Bring `release` up in the idle slot and make it what serves.
+def roll_out(
+    app: AppPaths,
+    supervisor: Supervisor,
+    live: Live | None,
+    release: str,
+    serial: int,
+    clock: Clock,
+    strategy: str | None = None,
+) -> Live:
+    """Bring `release` up in the idle slot and make it what serves; by the release's own `strategy` unless one is given.
 
     Raises `AgentError` with the app's last lines when it does not become healthy; then its slot is stopped and empty
-    again, and what serves was not touched.
+    again, and what serves was not touched (or, with "stop-first", is started again).
     """
     record = catalogue.read(app, release)
     slot = slots.idle_slot(live)
     drain = float(record.get("drain", DRAIN))
-    with clock.part("start"):
-        _bring_up(app, supervisor, slot, release, record)
     new = Live(slot, release, serial, process_config(app))
-    with clock.part("switch"):
-        slots.switch(app, new)
-        catalogue.mark_good(app, release)
+    with _room(app, supervisor, live, strategy or record.get("strategy"), drain, clock):
+        with clock.part("start"):
+            _bring_up(app, supervisor, slot, release, record)
+        with clock.part("switch"):
+            slots.switch(app, new)
+    catalogue.mark_good(app, release)
     say(f"{release} is live (slot {slot})")
     if live is not None:
         with clock.part("drain"):
@@ -95,6 +104,15 @@ def refresh_programs(app: AppPaths, supervisor: Supervisor, which: Iterable[str]
             supervisor.drop([name], within)
         if name in changed | added:
             supervisor.add([name])
+
+
+def _room(
+    app: AppPaths, supervisor: Supervisor, live: Live | None, strategy: str | None, drain: float, clock: Clock
+) -> AbstractContextManager[None]:
+    """The memory that a second release needs: there is enough, or the live one makes room for it."""
+    if live is None or strategy != gap.STOP_FIRST:
+        return contextlib.nullcontext()
+    return gap.stopped(app, supervisor, live, drain, clock.parts)
 
 
 def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, record: dict[str, Any]) -> None:

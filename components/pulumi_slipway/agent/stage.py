@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import archive, catalogue, environment, files, health, request, run, users, variables
+from . import archive, catalogue, database, environment, files, gap, health, request, run, users, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -41,6 +41,8 @@ class Wanted:
     health: health.Rule
     drain: float
     keep: int
+    strategy: str
+    database: database.Wanted
     stage_timeout: float
     release_timeout: float
 
@@ -63,6 +65,8 @@ class Wanted:
             health=health.Rule.read(request.mapping(document, "health", {})),
             drain=request.number(document, "drain", 30),
             keep=request.integer(document, "keep", 5),
+            strategy=gap.read_strategy(document),
+            database=database.Wanted.read(AppPaths(request.app_name(document)), document),
             stage_timeout=request.number(timeouts, "stage", 900),
             release_timeout=request.number(timeouts, "release", 600),
         )
@@ -79,6 +83,7 @@ class Wanted:
             "commands": list(self.commands),
             "web": dict(self.web),
             "static": self.static,
+            **self.database.record(),
             **self.terms(),
         }
 
@@ -89,6 +94,7 @@ class Wanted:
             "health": self.health.document(),
             "drain": self.drain,
             "keep": self.keep,
+            "strategy": self.strategy,
         }
 
     @property

@@ -58,6 +58,9 @@ class AppArgs(TypedDict):
     environment: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Variables of the app; all treated as secrets. `DATABASE_URL` (SQLite) and `SECRET_KEY` have defaults."""
     health: NotRequired[HealthArgs]
+    strategy: NotRequired[str]
+    """"start-first" (default): a release starts beside the one it replaces, and no request fails. "stop-first", for a
+    server whose memory does not hold two: the old one stops first, and for some seconds nothing answers."""
     drain: NotRequired[int]
     """Seconds that the old release may take to finish its requests; default: 30."""
     keep: NotRequired[int]
@@ -112,6 +115,7 @@ class CheckedApp:
     static_url: str
     static_folder: str | None
     health: Health
+    strategy: str
     drain: int
     keep: int
     packages: frozenset[str]
@@ -140,6 +144,7 @@ def check(args: AppArgs) -> CheckedApp:
         static_url=_static_url(args.get("static_url", "/static/")),
         static_folder=_static_folder(folder, args.get("static_folder"), entry),
         health=_health(args.get("health", {})),
+        strategy=_strategy(args.get("strategy", "start-first")),
         drain=_at_least("drain", args.get("drain", 30), 0),
         keep=_at_least("keep", args.get("keep", 5), 2),
         packages=find_packages(folder),
@@ -209,6 +214,15 @@ def _health(given: HealthArgs) -> Health:
     if not 100 <= status <= 599:
         raise ValueError(f"health.status: {status!r} is no HTTP status; take one of 100 to 599")
     return Health(path, status, given.get("text"), _at_least("health.timeout", given.get("timeout", 60), 1))
+
+
+def _strategy(value: str) -> str:
+    if value not in ("start-first", "stop-first"):
+        raise ValueError(
+            f"strategy: {value!r} is neither start-first (a new release starts beside the old one) nor stop-first "
+            "(where memory is too small for two); leave it out for start-first"
+        )
+    return value
 
 
 def _at_least(key: str, value: int, least: int) -> int:

@@ -17,6 +17,7 @@ from ..databases.moved import identity
 from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
+from . import memory
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
 from .release import release_id, summary
@@ -60,6 +61,8 @@ class WebApp(pulumi.ComponentResource):
             pulumi.Output.all(variables, digest_key).apply(lambda pair: release_id(_parts(app), pair[0], pair[1]))
         )
         observed = observe([target], app.name).apply(lambda hosts: _checked(hosts[0])) if app.observe else None
+        if observed is not None:
+            observed.apply(lambda found: memory.tell(app, found, self))
 
         agent = step(
             f"{name}-1-agent",
@@ -178,6 +181,7 @@ def _release(
                 "timeout": app.health.timeout,
                 "host": _names(app, host["address"])[0],
             },
+            "strategy": app.strategy,
             "drain": app.drain,
             "keep": app.keep,
         }
