@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from .app.webapp import WebApp, WebAppArgs
     from .firewall import FirewallRule
     from .host import Host
+    from .servers.ec2 import Ec2Server, Ec2ServerArgs
     from .servers.local import LocalServer, LocalServerArgs
 
 _PUBLIC = {
+    "Ec2Server": ".servers.ec2",
+    "Ec2ServerArgs": ".servers.ec2",
     "FirewallRule": ".firewall",
     "Host": ".host",
     "LocalServer": ".servers.local",
@@ -24,7 +27,16 @@ _PUBLIC = {
     "WebAppArgs": ".app.webapp",
 }
 
-__all__ = ["FirewallRule", "Host", "LocalServer", "LocalServerArgs", "WebApp", "WebAppArgs"]
+__all__ = [
+    "Ec2Server",
+    "Ec2ServerArgs",
+    "FirewallRule",
+    "Host",
+    "LocalServer",
+    "LocalServerArgs",
+    "WebApp",
+    "WebAppArgs",
+]
 
 
 def __getattr__(name: str) -> object:

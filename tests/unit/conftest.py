@@ -48,6 +48,14 @@ def run(engine: Engine) -> Callable[..., Recorder]:
 
 
 @pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the program has warned of."""
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, *rest, **options: said.append(message))
+    return said
+
+
+@pytest.fixture
 def app_folder(tmp_path: Path) -> Path:
     """A small Flask application."""
     folder = tmp_path / "guestbook"

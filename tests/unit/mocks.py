@@ -19,6 +19,10 @@ class Engine(pulumi.runtime.Mocks):
         self.calls: list[pulumi.runtime.MockCallArgs] = []
         self.observation: dict[str, Any] | None = None
         self.status: dict[str, Any] = {"exists": False, "running": False, "labels": {}}
+        self.outputs: dict[str, dict[str, Any]] = {}
+        """What resources of a type (by its token) have besides their inputs; `id` is the resource's id."""
+        self.answers: dict[str, dict[str, Any]] = {}
+        """What functions (by token) answer."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         state = dict(args.inputs)
@@ -34,10 +38,13 @@ class Engine(pulumi.runtime.Mocks):
             state |= {"result": f"{args.name}-value"}
         elif args.typ.startswith("command:"):
             state |= {"stdout": json.dumps(self._answer(args.name)), "stderr": ""}
-        return f"{args.name}-id", state
+        state |= self.outputs.get(args.typ, {})
+        return state.pop("id", f"{args.name}-id"), state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         self.calls.append(args)
+        if args.token in self.answers:
+            return self.answers[args.token]
         if "observe" in args.args["command"]:
             return {"stdout": json.dumps({"hosts": [self.observation or observation()]})}
         return {"stdout": json.dumps(self.status)}

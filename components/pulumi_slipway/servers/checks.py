@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 KEY_TYPES = (
     "ssh-ed25519",
@@ -16,6 +17,16 @@ KEY_TYPES = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
+
+
+def check_known(given: Iterable[str], shape: type) -> None:
+    """Raises `ValueError` for an argument that `shape` (a `TypedDict`) has no key for: it would have no effect."""
+    known = sorted(shape.__annotations__)
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "remove it."
+            raise ValueError(f"{key}: unknown argument; {hint} Known here: {', '.join(known)}")
 
 
 def check_keys(key: str, lines: Sequence[str]) -> None:

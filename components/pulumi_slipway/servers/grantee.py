@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TypedDict, cast
+
+import pulumi
 
 
 class Grantee(TypedDict):
@@ -13,7 +15,7 @@ class Grantee(TypedDict):
     droplet: str
     """Id of the DigitalOcean droplet."""
     address: str
-    """Public address."""
+    """Public address that its own connections come from."""
     private_address: str
     """Address in the network that it shares with databases of its cloud."""
 
@@ -21,3 +23,17 @@ class Grantee(TypedDict):
 def grantee(security_group: str = "", droplet: str = "", address: str = "", private_address: str = "") -> Grantee:
     """A grantee by what is known of it."""
     return Grantee(security_group=security_group, droplet=droplet, address=address, private_address=private_address)
+
+
+def granted(
+    *,
+    security_group: pulumi.Input[str] = "",
+    droplet: pulumi.Input[str] = "",
+    address: pulumi.Input[str] = "",
+    private_address: pulumi.Input[str] = "",
+) -> pulumi.Output[Grantee]:
+    """A grantee of which a preview knows each text that it can."""
+    known = pulumi.Output.all(
+        security_group=security_group, droplet=droplet, address=address, private_address=private_address
+    )
+    return cast("pulumi.Output[Grantee]", known)
