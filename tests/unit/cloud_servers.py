@@ -115,7 +115,8 @@ def check_imports(component: str, wanted: str) -> None:
     """Only the SDK of its own cloud comes with a server."""
     program = (
         f"import sys; from pulumi_slipway import {component}; "
-        "print(*sorted({m.split('.')[0] for m in sys.modules} & {'pulumi_aws', 'pulumi_digitalocean', 'pulumi_linode'}))"
+        "names = {module.split('.')[0] for module in sys.modules}; "
+        "print(*sorted(names & {'pulumi_aws', 'pulumi_digitalocean', 'pulumi_linode'}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == [wanted]
