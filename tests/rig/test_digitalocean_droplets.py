@@ -6,38 +6,23 @@ docs.digitalocean.com ("docs"), and what users report of the API's messages (by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from .clouds import digitalocean
+from .clouds.account import CloudError
 from .clouds.digitalocean import service
 from .direct import CallFailedError, Direct
+from .ocean import DROPLET, VERSION, OceanOf, droplet, public_key, with_token
 from .paper_cloud import PaperCloud
 from .values import UNKNOWN
 
-OceanOf = Callable[[str], Direct]
-DROPLET = {"image": "debian-13-x64", "size": "s-1vcpu-1gb", "region": "nyc3", "name": "web"}
-
-
-def public_key() -> str:
-    form = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(*form).decode() + " somebody\n"
-
 
 @pytest.fixture
-def ocean(monkeypatch: pytest.MonkeyPatch) -> OceanOf:
-    """One resource type of one plug-in, with a token."""
-    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "dop_v1_test")
-    provider = digitalocean.provider("4.84.1")
-    return lambda token: Direct(provider, token)
-
-
-def droplet(ocean: OceanOf, **more: Any) -> tuple[str, dict[str, Any]]:
-    return ocean(service.DROPLET).create(**{**DROPLET, **more})
+def ocean() -> OceanOf:
+    """The types of one plug-in with a token."""
+    return with_token()
 
 
 # -- credentials -------------------------------------------------------------------------------------------------------
@@ -47,7 +32,7 @@ def test_a_preview_needs_no_token_and_no_account(monkeypatch: pytest.MonkeyPatch
     """facts, pulumi.md 10: "a preview ... makes no network request and needs no token"."""
     for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "SLIPWAY_RIG_ACCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    it = Direct(digitalocean.provider("4.84.1"), service.DROPLET)
+    it = Direct(digitalocean.provider(VERSION), service.DROPLET)
     identity, outputs = it.create(preview=True, **DROPLET)
     assert (identity, outputs["ipv4Address"], outputs["name"]) == ("", UNKNOWN, "web")
 
@@ -59,7 +44,7 @@ def test_a_token_comes_from_either_variable_and_without_one_the_api_refuses(
     """TF provider.go: `MultiEnvDefaultFunc`; the API's 401: "Unable to authenticate you"."""
     for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    it = Direct(digitalocean.provider("4.84.1"), service.SSH_KEY)
+    it = Direct(digitalocean.provider(VERSION), service.SSH_KEY)
     with pytest.raises(CallFailedError, match=r"/v2/account/keys: 401 Unable to authenticate you.*DIGITALOCEAN_TOKEN"):
         it.create(name="deploy", publicKey=public_key())
     monkeypatch.setenv(variable, "dop_v1_test")
@@ -70,7 +55,7 @@ def test_a_token_comes_from_the_configuration(paper: PaperCloud, monkeypatch: py
     """SDK: the provider's `token`."""
     for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    it = Direct(digitalocean.provider("4.84.1"), service.SSH_KEY)
+    it = Direct(digitalocean.provider(VERSION), service.SSH_KEY)
     assert it.configure(token="dop_v1_test") == {}
     it.create(name="deploy", publicKey=public_key())
     assert "tokn" in it.configure(tokn="dop_v1_test")
@@ -283,8 +268,6 @@ def test_a_failed_creation_leaves_nothing(paper: PaperCloud, ocean: OceanOf, mon
 
 
 def failing(*arguments: object, **wishes: object) -> None:
-    from .clouds.account import CloudError
-
     raise CloudError("the machine does not boot")
 
 
