@@ -37,7 +37,7 @@ INSTANCE_TYPE = Form(
 BUNDLE = Form(r"[a-z0-9]+(_[a-z0-9]+)*_\d+_\d+", "bundle of Lightsail", "micro_3_0")
 BLUEPRINT = Form(r"debian_\d+(_\d+)*|ubuntu_\d+(_\d+)*", "blueprint of Lightsail with Debian or Ubuntu", "debian_12")
 DO_REGION = Form(r"[a-z]{3}\d", "region of DigitalOcean", "fra1")
-DO_SIZE = Form(r"[a-z0-9]+(-[a-z0-9.]+)+|\d+(mb|gb)", "droplet size", "s-1vcpu-1gb")
+DO_SIZE = Form(r"[a-z0-9_]+(-[a-z0-9_]+)+|\d+(mb|gb)", "droplet size", "s-1vcpu-1gb")
 DO_IMAGE = Form(
     r"(debian|ubuntu)-\d+(-\d+)*-x64|\d+", "image with Debian or Ubuntu, nor the id of one of your own", "debian-13-x64"
 )
