@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,10 @@ class BridgedResource(Resource):
     """The inputs that the stand-in acts on or keeps; others of the SDK are refused. None: it takes all."""
     autoname: ClassVar[Mapping[str, int]] = {}
     """Inputs that become `<resource name>-<7 hex digits>` when absent, with the greatest length."""
+    separator = "-"
+    """What is between the name and the digits."""
+    deletes_first = False
+    """Whether the provider declares that a replacement begins with the deletion."""
     unordered: ClassVar[tuple[str, ...]] = ()
     """Lists that are sets to the provider: an order is no difference."""
     computed: ClassVar[tuple[str, ...]] = ()
@@ -70,7 +75,7 @@ class BridgedResource(Resource):
             made.append(key)
             # A name that was made once is kept, unless the engine asks for another by telling no old inputs.
             kept = old.get(key) if key in old.get(DEFAULTS, ()) else None
-            filled[key] = kept or unique_name(name, longest, seed)
+            filled[key] = kept or unique_name(name, longest, seed, self.separator)
         return {**filled, DEFAULTS: sorted(made)}
 
     def offered(self, inputs: Properties, settings: Properties) -> Properties:
@@ -88,9 +93,15 @@ class BridgedResource(Resource):
         """The inputs whose change from `old` to `new` replaces; `outer.inner` for one inside an object."""
         return self.replacing
 
+    def deleted_first(self, old: Properties, new: Properties) -> bool:
+        """Bridge, `nameRequiresDeleteBeforeReplace`: a name that was chosen and stays cannot be had twice at a time."""
+        made = new.get(DEFAULTS, ())
+        chosen = [key for key in self.autoname if key in new and key not in made]
+        return self.deletes_first or any(old.get(key) == new[key] for key in chosen)
+
     def _comparable(self, inputs: Properties) -> Properties:
         return {
-            name: sorted(value, key=str) if name in self.unordered and isinstance(value, list) else value
+            name: sorted(value, key=_canonical) if name in self.unordered and isinstance(value, list) else value
             for name, value in inputs.items()
         }
 
@@ -153,10 +164,15 @@ class BridgedConfiguration(Configuration):
         return sdk.provider_shape(self.package)
 
 
-def unique_name(name: str, longest: int, seed: bytes) -> str:
+def _canonical(value: Value) -> str:
+    """The same text for the same value, whatever order its keys have come in."""
+    return json.dumps(value, sort_keys=True)
+
+
+def unique_name(name: str, longest: int, seed: bytes, separator: str = "-") -> str:
     """The resource's name and seven hexadecimal digits, which the same seed makes the same."""
     digits = hashlib.sha256(seed + name.encode()).hexdigest() if seed else secrets.token_hex(4)
-    return f"{name[: longest - 8]}-{digits[:7]}"
+    return f"{name[: longest - 7 - len(separator)]}{separator}{digits[:7]}"
 
 
 def _taken(shape: Shape, takes: tuple[str, ...] | None, what: str) -> Shape:

@@ -131,7 +131,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         resource = self._resource(request.urn, context)
         state = values.decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
         old = {name: state[name] for name in resource.inputs if name in state}
-        new = _own(values.decode(request.news))
+        noted = values.decode(request.news)
+        new = _own(noted)
         for ignored in request.ignoreChanges:  # nested paths the engine has taken care of already
             if ignored in old:
                 new[ignored] = old[ignored]
@@ -146,6 +147,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             diffs=sorted({path.split("[")[0].split(".")[0] for path in detailed}),
             detailedDiff=detailed,
             hasDetailedDiff=True,
+            deleteBeforeReplace=resource.deleted_first(old, noted),
         )
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:

@@ -58,6 +58,10 @@ class Resource:
         for path, kind in values.differences(old, new):
             yield path, kind, self.replacing is None or path.split("[")[0].split(".")[0] in self.replacing
 
+    def deleted_first(self, old: Properties, new: Properties) -> bool:
+        """Whether a replacement has to begin with the deletion."""
+        return False
+
     def planned_creation(self, inputs: Properties) -> Properties:
         """The outputs as a preview of a creation knows them."""
         return {**inputs, **dict.fromkeys(self.outputs, UNKNOWN)}
