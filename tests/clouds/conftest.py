@@ -14,7 +14,7 @@ from tests.clouds.stacks import CREDENTIALS, Stack, stack
 from tests.clouds.table import ROWS, Cell, Cells, Row, missing, render
 from tests.e2e.checkout import Checkout, checkout
 from tests.machines import Machine
-from tests.rig import clouds
+from tests.rig.clouds import inventory
 from tests.rig.clouds import machines
 from tests.rig.clouds.account import Account
 
@@ -32,7 +32,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     try:
         yield made
     finally:
-        clouds.empty(made)
+        inventory.empty(made)
         os.environ.clear()
         os.environ.update(before)
 
@@ -104,20 +104,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    chosen = session.config.option.keyword or any("::" in argument for argument in session.config.args)
-    if (
-        exitstatus == 0
-        and not chosen
-        and not session.config.option.collectonly
-        and missing(session.config.stash[_CELLS])
-    ):
+    if exitstatus == 0 and not _chosen(session.config) and missing(session.config.stash[_CELLS]):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _chosen(config: pytest.Config) -> bool:
+    """Whether somebody wants to see some of the cells only."""
+    some = any("::" in argument for argument in config.args)
+    return bool(some or config.option.keyword or config.option.collectonly)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     cells = config.stash[_CELLS]
     terminalreporter.section("targets and databases")
-    terminalreporter.write_line(render(cells))
+    begun = {row for row, _ in cells}
+    chosen = _chosen(config)
+    terminalreporter.write_line(render(cells, [row for row in ROWS if not chosen or str(row) in begun]))
     absent = missing(cells)
-    if absent:
+    if absent and not chosen:
         terminalreporter.write_line(f"{len(absent)} cells are missing")

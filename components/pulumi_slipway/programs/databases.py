@@ -1,0 +1,81 @@
+"""The database of a stack, by its kind, and what the app is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import pulumi
+
+from ..servers.common import Server
+from ..settings import Settings
+from ..settings.models import DatabaseSettings
+
+_CLASSES = {
+    "rds": "RdsDatabase",
+    "digitalocean": "DigitalOceanDatabase",
+    "lightsail": "LightsailDatabase",
+    "linode": "LinodeDatabase",
+    "onserver": "OnServerDatabase",
+}
+
+
+@dataclass(frozen=True)
+class WiredDatabase:
+    """A database as a stack has it."""
+
+    component: Any
+    """None for SQLite, which the app has by itself."""
+    app_args: dict[str, Any]
+    """What a `WebApp` is told of it."""
+
+
+def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase:
+    """The database of `settings` for `app` on `server`; raises `ValueError` naming the setting."""
+    wanted = settings.database
+    app_args = {
+        key: value
+        for key, value in {"database_driver": wanted.driver, "database_moved_from": wanted.moved_from}.items()
+        if value is not None
+    }
+    if wanted.kind == "sqlite":
+        return WiredDatabase(None, app_args)
+    place, engine = _place_and_engine(wanted.kind)
+    module = import_module(f"..databases.{place}", __package__)
+    component: Callable[[str, dict[str, Any]], Any] = getattr(module, _CLASSES[place])
+    args = _on_server(settings, server) if place == "onserver" else _managed(settings, server)
+    try:
+        made = component("database", {**args, "engine": engine, "name": wanted.name or app.replace("-", "_")})
+    except ValueError as error:
+        raise ValueError(f"{pulumi.get_project()}:database.{error}") from None
+    return WiredDatabase(made, {**app_args, "database": made.database, "database_password": made.password})
+
+
+def _place_and_engine(kind: str) -> tuple[str, str]:
+    place, _, engine = kind.rpartition("-")
+    return place or "onserver", engine
+
+
+def _on_server(settings: Settings, server: Server) -> dict[str, Any]:
+    args = {"host": server.host, "private_key": server.private_key, "experiment": settings.experiment}
+    return args if server.machine is None else {**args, "machine": server.machine}
+
+
+def _managed(settings: Settings, server: Server) -> dict[str, Any]:
+    wanted: DatabaseSettings = settings.database
+    given = {key: getattr(wanted, key) for key in ("version", "size", "storage", "ca_certificate")}
+    return {
+        "servers": [server.grantee],
+        "experiment": settings.experiment,
+        **_same_place(settings),
+        **{key: value for key, value in given.items() if value is not None},
+    }
+
+
+def _same_place(settings: Settings) -> dict[str, Any]:
+    """A database of a region's own network is where its server is."""
+    if settings.target == "ec2" and settings.ec2 is not None and settings.ec2.tags:
+        return {"tags": settings.ec2.tags}
+    return {}
