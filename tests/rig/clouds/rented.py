@@ -6,6 +6,7 @@ import base64
 import binascii
 import datetime
 import ipaddress
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
@@ -143,6 +144,11 @@ def rented_machine(account: Account, **wishes: Any) -> Iterator[tuple[machines.M
 def now() -> str:
     """The time in the form in which both services tell it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def canonical(value: Any) -> str:
+    """The same text for the same value, whatever order its keys have come in."""
+    return json.dumps(value, sort_keys=True)
 
 
 def key_material(public_key: str) -> bytes | None:

@@ -200,10 +200,6 @@ class Droplet(service.DigitalOceanResource):
 
 def _remove(account: Account, identity: str, thing: Thing) -> None:
     """Take a droplet away; a reserved IP that it has stays, assigned to nothing."""
-    with account.change() as data:
-        for other in data["things"].values():
-            if other["type"] == service.RESERVED_IP and other["droplet"] == identity:
-                other["droplet"] = ""
     with account.locked(service.CLOUD):  # not while filters are derived
         machines.remove(account, thing["machine"])
         network.release(account, thing["address"])

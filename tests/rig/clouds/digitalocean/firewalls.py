@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ...resources import Call
 from ...values import UNKNOWN, Properties
 from ..account import Account
-from ..rented import Thing, now
+from ..rented import Thing, canonical, now
 from . import rules, service, traffic
 
 _SIDES = {"inbound": "source", "outbound": "destination"}
@@ -154,4 +154,5 @@ def _told(rule: Thing, prefix: str) -> Properties:
 
 def _in_the_order_of(known: list[Any], value: list[Any]) -> list[Any]:
     """As the state has it when it is the same but for the order, which these lists have none of."""
-    return known if sorted(map(str, known)) == sorted(map(str, value)) else value
+    same = sorted(map(canonical, known)) == sorted(map(canonical, value))
+    return known if same else value

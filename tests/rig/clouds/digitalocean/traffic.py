@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import databases, network
+from .. import databases, machines, network
 from ..account import Account
 from ..network import Opening
 from ..rented import EVERYBODY, Thing, networks
@@ -20,12 +20,20 @@ def settle(account: Account) -> None:
     """Derive all packet filters again; to be called after each change of what they derive from."""
     with account.locked(service.CLOUD):
         firewalls = list(account.things(service.FIREWALL).values())
-        for identity, droplet in account.things(service.DROPLET).items():
-            mine = [firewall for firewall in firewalls if _covers(firewall, identity, droplet)]
-            incoming, outgoing = (openings(account, mine, side) if mine else None for side in ("inbound", "outbound"))
-            network.set_filter(account, droplet["machine"], incoming, outgoing)
+        droplets = account.things(service.DROPLET)
+        for identity, droplet in droplets.items():
+            if machines.get(account, droplet["machine"]):  # else it was taken away by itself, and a refresh sees that
+                mine = [firewall for firewall in firewalls if _covers(firewall, identity, droplet)]
+                incoming = openings(account, mine, "inbound") if mine else None
+                outgoing = openings(account, mine, "outbound") if mine else None
+                network.set_filter(account, droplet["machine"], incoming, outgoing)
         for cluster in account.things(service.CLUSTER).values():
-            databases.admit(account, cluster["database"], sources(account, cluster["rules"]))
+            if databases.get(account, cluster["database"]):
+                databases.admit(account, cluster["database"], sources(account, cluster["rules"]))
+        with account.change() as data:
+            for thing in data["things"].values():
+                if thing["type"] == service.RESERVED_IP and thing["droplet"] not in droplets:
+                    thing["droplet"] = ""
 
 
 def openings(account: Account, firewalls: Sequence[Mapping[str, Any]], side: str) -> list[Opening]:
