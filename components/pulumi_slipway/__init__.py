@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .firewall import FirewallRule
     from .host import Host
     from .servers.ec2 import Ec2Server, Ec2ServerArgs
+    from .servers.lightsail import LightsailServer, LightsailServerArgs
     from .servers.local import LocalServer, LocalServerArgs
 
 _PUBLIC = {
@@ -21,6 +22,8 @@ _PUBLIC = {
     "Ec2ServerArgs": ".servers.ec2",
     "FirewallRule": ".firewall",
     "Host": ".host",
+    "LightsailServer": ".servers.lightsail",
+    "LightsailServerArgs": ".servers.lightsail",
     "LocalServer": ".servers.local",
     "LocalServerArgs": ".servers.local",
     "WebApp": ".app.webapp",
@@ -32,6 +35,8 @@ __all__ = [
     "Ec2ServerArgs",
     "FirewallRule",
     "Host",
+    "LightsailServer",
+    "LightsailServerArgs",
     "LocalServer",
     "LocalServerArgs",
     "WebApp",

@@ -19,12 +19,21 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "aws:ec2/instance:Instance": {"id": "i-1", "publicIp": "198.51.100.7", "privateIp": "10.0.0.7"},
     "aws:ec2/eip:Eip": {"allocationId": "eipalloc-1", "publicIp": "203.0.113.9"},
     "aws:ec2/securityGroup:SecurityGroup": {"id": "sg-1"},
+    "aws:lightsail/instance:Instance": {
+        "id": "server-machine-1-abc1234",
+        "name": "server-machine-1-abc1234",
+        "publicIpAddress": "198.51.100.7",
+        "privateIpAddress": "172.26.0.7",
+    },
+    "aws:lightsail/keyPair:KeyPair": {"name": "server-key-abc1234"},
+    "aws:lightsail/staticIp:StaticIp": {"name": "server-address-abc1234", "ipAddress": "203.0.113.9"},
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:ec2/getInstanceType:getInstanceType": {"supportedArchitectures": ["x86_64"]},
     "aws:ec2/getAmi:getAmi": {"id": "ami-0123456789abcdef0"},
     "aws:ec2/getVpc:getVpc": {"id": "vpc-default"},
     "aws:ec2/getSubnet:getSubnet": {"vpcId": "vpc-of-subnet"},
+    "aws:index/getRegion:getRegion": {"region": "eu-central-1"},
 }
 
 
