@@ -21,6 +21,8 @@ from .firewall import DEFAULT_RULES, FirewallRule
 USER_DATA_LIMIT = 16 * 1024
 """Bytes. The smallest limit of all targets: EC2 refuses more than 16384 before base64, Linode about as much."""
 
+HARDENING_PACKAGES = ("ufw", "unattended-upgrades")
+
 PACKAGES = (
     "ca-certificates",
     "git",
@@ -37,6 +39,7 @@ PACKAGES = (
 
 BOOTSTRAP_VERSION = 1
 DEPLOY_USER = "deploy"
+NO_PROXY = "localhost,127.0.0.1"
 _PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 
@@ -63,7 +66,7 @@ class Machine:
     """URL of the Python package index that the server uses; default: the one its image is set up for."""
     proxy: str | None = None
     """URL of the HTTP proxy through which the server reaches package indexes; default: none."""
-    no_proxy: str = "localhost,127.0.0.1"
+    no_proxy: str = NO_PROXY
     packages: Sequence[str] = field(default=PACKAGES)
 
 
@@ -109,21 +112,51 @@ def render_launch_script(machine: Machine) -> str:
 
 def render_bootstrap_script(machine: Machine) -> str:
     """The shell script that cloud-config carries, and that targets without cloud-config run as it is."""
-    return (
-        _templates()
-        .get_template("bootstrap.sh.j2")
-        .render(
-            logins=_logins(machine),
-            environment=_client_environment(machine),
-            apt_proxy=machine.proxy,
-            packages=machine.packages,
-            firewall=machine.firewall,
-            agent_stub=(_templates_folder() / "agent-stub.py").read_text().rstrip("\n"),
-            swap_below_mib=1200,
-            swap_mib=1024,
-            version=BOOTSTRAP_VERSION,
-        )
+    return _render_script(
+        logins=_logins(machine),
+        environment=_client_environment(machine.package_index, machine.proxy, machine.no_proxy),
+        apt_proxy=machine.proxy,
+        packages=machine.packages,
+        firewall=machine.firewall,
+        fresh=True,
+        own_nginx=True,
+        root_login=False,
     )
+
+
+@dataclass(frozen=True)
+class Guesthouse:
+    """A machine that somebody has already, where Slipway is a guest: what the scripts for it depend on."""
+
+    other_sites: bool = False
+    """Others' sites are served there by nginx: its own configuration stays as it is."""
+    harden: bool = False
+    root_login: bool = False
+    """The owner logs in as root, and shall go on to."""
+    firewall: Sequence[FirewallRule] = DEFAULT_RULES
+    package_index: str | None = None
+    proxy: str | None = None
+
+
+def render_adoption_script(machine: Guesthouse) -> str:
+    """The bootstrap script for a machine that somebody has already: all of it but what decides who may reach it."""
+    hardening = () if machine.harden else HARDENING_PACKAGES
+    return _render_script(
+        logins=[_Login(DEPLOY_USER, "Slipway releases", ())],  # its keys, of one stack or several, are the agent's care
+        environment=_client_environment(machine.package_index, machine.proxy),
+        apt_proxy=machine.proxy,
+        packages=[package for package in PACKAGES if package not in hardening],
+        firewall=machine.firewall,
+        fresh=False,
+        own_nginx=not machine.other_sites,
+        root_login=machine.root_login,
+    )
+
+
+def render_hardening_script(machine: Guesthouse) -> str:
+    """What closes sshd and the firewall of such a machine, and can lock its owner out; run only when asked for."""
+    template = _templates().get_template("harden.sh.j2")
+    return template.render(firewall=machine.firewall, fresh=False, root_login=machine.root_login)
 
 
 def check_user_data_fits(
@@ -174,17 +207,24 @@ def _logins(machine: Machine) -> list[_Login]:
     return logins
 
 
-def _client_environment(machine: Machine) -> dict[str, str]:
+def _client_environment(package_index: str | None, proxy: str | None, no_proxy: str = NO_PROXY) -> dict[str, str]:
     environment: dict[str, str] = {}
-    if machine.package_index:
-        environment |= {"PIP_INDEX_URL": machine.package_index, "UV_DEFAULT_INDEX": machine.package_index}
-    if machine.proxy:
-        environment |= {
-            "http_proxy": machine.proxy,
-            "https_proxy": machine.proxy,
-            "no_proxy": machine.no_proxy,
-        }
+    if package_index:
+        environment |= {"PIP_INDEX_URL": package_index, "UV_DEFAULT_INDEX": package_index}
+    if proxy:
+        environment |= {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": no_proxy}
     return environment
+
+
+def _render_script(**values: object) -> str:
+    template = _templates().get_template("bootstrap.sh.j2")
+    return template.render(
+        agent_stub=(_templates_folder() / "agent-stub.py").read_text().rstrip("\n"),
+        swap_below_mib=1200,
+        swap_mib=1024,
+        version=BOOTSTRAP_VERSION,
+        **values,
+    )
 
 
 @cache
