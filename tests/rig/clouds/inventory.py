@@ -101,8 +101,13 @@ def _remove(account: Account, name: str) -> None:
 
 def _settle(account: Account, cloud: str) -> None:
     """Let the cloud's stand-in derive again what depended on the thing that is gone."""
-    package = importlib.import_module(f".{cloud}", __package__)
-    settle = getattr(package, "settle", None)
+    name = f"{__package__}.{cloud}"
+    try:
+        settle = getattr(importlib.import_module(name), "settle", None)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return
     if settle is not None:
         settle(account)
 

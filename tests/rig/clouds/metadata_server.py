@@ -184,9 +184,8 @@ def droplet(name: str, machine: Mapping[str, Any], public: list[str]) -> dict[st
     if public:
         interfaces["public"] = [{"ipv4": {"ip_address": public[0]}}]
     reserved = {"active": "true", "ip_address": public[1]} if len(public) > 1 else {"active": "false"}
-    identity = settings.get("instance_id") or name
     return {
-        "droplet_id": int(identity) if str(identity).isdecimal() else identity,
+        "droplet_id": _number(settings.get("instance_id") or name),
         "hostname": settings.get("hostname") or machine["hostname"],
         "user_data": base64.b64decode(machine["user_data"]).decode(errors="replace"),
         "public_keys": list(machine["public_keys"]),
@@ -202,7 +201,7 @@ def linode(name: str, machine: Mapping[str, Any], public: list[str]) -> dict[str
     settings = machine["metadata"]
     answers: dict[str, Any] = {
         "/v1/instance": {
-            "id": settings.get("instance_id") or name,
+            "id": _number(settings.get("instance_id") or name),
             "label": settings.get("label") or machine["hostname"],
             "region": settings.get("region") or "",
             "type": settings.get("type") or "",
@@ -216,6 +215,10 @@ def linode(name: str, machine: Mapping[str, Any], public: list[str]) -> dict[str
     if machine["user_data"]:
         answers["/v1/user-data"] = machine["user_data"]
     return answers
+
+
+def _number(identity: str) -> int | str:
+    return int(identity) if str(identity).isdecimal() else identity
 
 
 def _branch(tree: Mapping[str, Any], path: str) -> str | bytes:
@@ -237,11 +240,10 @@ def _tree_or_json(command: str, path: str, data: Mapping[str, Any]) -> tuple[str
         raise Refusal(405)
     if path == "/metadata/v1.json":
         return json.dumps(data), "application/json"
-    names = {"droplet_id": "id"}
-    tree: dict[str, Any] = {names.get(key, key.replace("_", "-")): value for key, value in data.items()}
+    names = {"droplet_id": "id", "user_data": "user-data", "public_keys": "public-keys"}
+    tree: dict[str, Any] = {names.get(key, key): value for key, value in data.items()}
     tree["public-keys"] = "\n".join(data["public_keys"])
     tree["tags"] = {str(index): tag for index, tag in enumerate(data["tags"])}
-    tree["reserved-ip"] = {"ipv4": data["reserved_ip"]["ipv4"]}
     tree["interfaces"] = {
         kind: {str(index): {"ipv4": {"address": one["ipv4"]["ip_address"]}} for index, one in enumerate(found)}
         for kind, found in data["interfaces"].items()
