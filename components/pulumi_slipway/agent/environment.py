@@ -143,7 +143,7 @@ def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None =
         "UV_PROJECT_ENVIRONMENT": str(venv),
         "UV_PYTHON": _PYTHON,
         "UV_PYTHON_DOWNLOADS": "never",
-        **_machine_variables(),
+        **machine_variables(),
         **(extra or {}),
         "VIRTUAL_ENV": str(venv),
         "PATH": f"{venv}/bin:{run.SYSTEM_PATH}",
@@ -159,7 +159,7 @@ def _limit_cache(app: AppPaths, builder: users.User) -> None:
         files.folder(cache, 0o700, builder.uid, builder.gid)
 
 
-def _machine_variables() -> dict[str, str]:
+def machine_variables() -> dict[str, str]:
     """This server's package index and proxy: lines of KEY=VALUE."""
     try:
         text = paths.environment_file().read_text()

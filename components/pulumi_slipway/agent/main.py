@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from .progress import clean, say
 Answer = dict[str, Any]
 
 _REQUEST_LIMIT = 64 * 1024 * 1024
+_LINE_LIMIT = 8 * 1024
 # An answer is one line under 8 KB, also when each character of the error becomes an escape of six.
 _ERROR_LIMIT = 1200
 
@@ -28,19 +30,35 @@ class Command:
     module: str
     function: str
     detached: bool = True
+    follows: bool = False
+    """More follows on stdin, after the one line of the document."""
+    silent: bool = False
+    """Its stdout is not for an answer."""
 
 
 COMMANDS = {
     "boot": Command("boot", "boot", detached=False),
     "bootstrap": Command("bootstrap", "bootstrap", detached=False),
     "claim": Command("claim", "claim"),
+    "expect": Command("carry", "expect"),
+    "forget": Command("carry", "forget"),
+    "hold": Command("hold", "hold"),
+    "database": Command("database_server", "database"),
+    "database-remove": Command("database_server", "remove"),
     "host-keys": Command("host_keys", "host_keys"),
+    "inventory": Command("carry", "inventory", detached=False),
     "journal": Command("status", "journal_lines", detached=False),
+    "lapse": Command("hold", "lapse", detached=False),
+    "leave": Command("hold", "leave"),
     "observe": Command("observe", "observe", detached=False),
+    "place": Command("carry", "place"),
+    "receive": Command("transfer", "receive", detached=False, follows=True),
     "release": Command("release", "release"),
     "remove": Command("claim", "remove"),
     "renew": Command("site", "renew"),
+    "resume": Command("hold", "resume"),
     "rollback": Command("rollback", "rollback"),
+    "send": Command("transfer", "send", detached=False, silent=True),
     "site": Command("site", "site"),
     "status": Command("status", "status", detached=False),
     "units": Command("claim", "keep_units", detached=False),
@@ -58,7 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         sys.stderr.write(f"usage: agent COMMAND < request.json\ncommands: {', '.join(COMMANDS)}\n")
         return 2
-    answer = _answer(COMMANDS[arguments[0]])
+    command = COMMANDS[arguments[0]]
+    answer = _answer(command)
+    if command.silent:
+        return 0 if answer["ok"] else 1
     try:
         sys.stdout.write(json.dumps(answer, ensure_ascii=True) + "\n")
         sys.stdout.flush()
@@ -69,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _answer(command: Command) -> Answer:
     try:
-        request = _read_request()
+        request = _read_request(_first_line() if command.follows else None)
     except AgentError as error:
         return _failed(error)
     if not command.detached:
@@ -114,8 +135,17 @@ def _failed(error: AgentError) -> Answer:
     return {"ok": False, "error": text}
 
 
-def _read_request() -> dict[str, Any]:
-    data = sys.stdin.buffer.read(_REQUEST_LIMIT + 1)
+def _first_line() -> bytes:
+    """Byte by byte: what follows it is for the command."""
+    data = b""
+    while not data.endswith(b"\n") and len(data) < _LINE_LIMIT and (byte := os.read(0, 1)):
+        data += byte
+    return data
+
+
+def _read_request(data: bytes | None = None) -> dict[str, Any]:
+    if data is None:
+        data = sys.stdin.buffer.read(_REQUEST_LIMIT + 1)
     if len(data) > _REQUEST_LIMIT:
         raise AgentError("the request is too large")
     if not data.strip():

@@ -5,22 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import certificate, files, paths, request
+from . import certificate, database, files, paths, request
 from .errors import AgentError
 from .facts import agent_digest, facts
 from .paths import AppPaths
-from .record import read_live, serving
+from .record import Live, read_live, serving
 from .request import Document
 
 
 def observe(document: Document) -> dict[str, Any]:
-    """Facts, and of each app in `apps`: the live release with its serial, and the site's files as they are."""
+    """Facts, and of each app in `apps`: the live release with its serial, and the site's files as they are; of each
+    of `databases` (`engine/name`): whether it is on this server."""
     names = [request.check_app_name(name) for name in request.texts(document, "apps")]
     return {
         "agent": agent_digest(),
         "facts": facts(),
         "apps": {name: _app(AppPaths(name)) for name in names},
+        **_databases(request.texts(document, "databases")),
     }
+
+
+def _databases(asked: list[str]) -> dict[str, Any]:
+    """Nothing when nothing is asked: their part of the agent is loaded for those only that have one."""
+    if not asked:
+        return {}
+    from .database_server import observed
+
+    return {"databases": observed(asked)}
 
 
 def _app(app: AppPaths) -> dict[str, Any]:
@@ -32,6 +43,7 @@ def _app(app: AppPaths) -> dict[str, Any]:
             "serial": 0,
             "live": None,
             "slot": None,
+            "database": None,
             "site": {"serial": 0, "files": {}},
         }
     try:
@@ -46,8 +58,16 @@ def _app(app: AppPaths) -> dict[str, Any]:
         "serial": live.serial if live else 0,
         "live": live.release if live and settled else None,
         "slot": live.slot if live else None,
+        "database": _database(app, live),
         "site": _site(app),
     }
+
+
+def _database(app: AppPaths, live: Live | None) -> dict[str, Any] | None:
+    try:
+        return database.describe(app, live)
+    except AgentError:  # a damaged record says nothing
+        return None
 
 
 def _claim(app: AppPaths) -> dict[str, Any] | None:
