@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from .app.webapp import WebApp, WebAppArgs
     from .firewall import FirewallRule
     from .host import Host
+    from .servers.droplet import DropletServer, DropletServerArgs
     from .servers.ec2 import Ec2Server, Ec2ServerArgs
     from .servers.lightsail import LightsailServer, LightsailServerArgs
     from .servers.local import LocalServer, LocalServerArgs
 
 _PUBLIC = {
+    "DropletServer": ".servers.droplet",
+    "DropletServerArgs": ".servers.droplet",
     "Ec2Server": ".servers.ec2",
     "Ec2ServerArgs": ".servers.ec2",
     "FirewallRule": ".firewall",
@@ -31,6 +34,8 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "DropletServer",
+    "DropletServerArgs",
     "Ec2Server",
     "Ec2ServerArgs",
     "FirewallRule",

@@ -26,6 +26,15 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "privateIpAddress": "172.26.0.7",
     },
     "aws:lightsail/keyPair:KeyPair": {"name": "server-key-abc1234"},
+    "digitalocean:index/droplet:Droplet": {
+        "id": "400000001",
+        "ipv4Address": "198.51.100.7",
+        "ipv4AddressPrivate": "10.100.0.7",
+        "dropletUrn": "do:droplet:400000001",
+    },
+    "digitalocean:index/reservedIp:ReservedIp": {"ipAddress": "203.0.113.9"},
+    "digitalocean:index/sshKey:SshKey": {"fingerprint": "aa:bb"},
+    "digitalocean:index/tag:Tag": {"name": "server-tag-abc1234"},
     "aws:lightsail/staticIp:StaticIp": {"name": "server-address-abc1234", "ipAddress": "203.0.113.9"},
 }
 ANSWERS: dict[str, dict[str, Any]] = {

@@ -16,6 +16,7 @@ from .clusters import DatabaseCluster, DatabaseDb, DatabaseFirewall, DatabaseUse
 from .droplets import Droplet, SshKey
 from .firewalls import Firewall
 from .projects import Project, ProjectResources, Vpc
+from .tags import Tag
 from .traffic import settle
 
 __all__ = ["provider", "serve", "settle"]
@@ -25,6 +26,7 @@ def provider(version: str) -> Provider:
     """The provider under the SDK's type tokens."""
     resources = {
         service.SSH_KEY: SshKey(),
+        service.TAG: Tag(),
         service.DROPLET: Droplet(),
         service.FIREWALL: Firewall(),
         service.RESERVED_IP: ReservedIp(),
