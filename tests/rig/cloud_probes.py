@@ -12,7 +12,7 @@ from .clouds import inventory, machines
 from .clouds.account import Account
 from .clouds.machines import Machine
 
-PATIENCE = 1.5
+PATIENCE = 1.0
 """Seconds after which a connection that nobody answers counts as filtered."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -175,6 +177,25 @@ def _who(address: str) -> str:
     done = subprocess.run(["curl", "--silent", "--max-time", "5", f"http://{address}:8099/who"], capture_output=True,
                           text=True, check=True)  # fmt: skip
     return done.stdout.strip()
+
+
+def test_what_a_restart_of_the_host_took_is_there_again_when_a_machine_is_started(
+    account: Account, server: Machine, other: Machine, address: str
+) -> None:
+    machines.stop(account, other.name)
+    chains = filters.Chains(account.tag)
+    for table, builtin, chain in chains.jumps:
+        subprocess.run(["iptables", "-w", "-t", table, "-D", builtin, "-j", chain], check=True)
+    for table, chain in chains.owned:
+        subprocess.run(["iptables", "-w", "-t", table, "-F", chain], check=True)
+        subprocess.run(["iptables", "-w", "-t", table, "-X", chain], check=True)
+    subprocess.run(["ip", "route", "del", address], check=True)
+    subprocess.run(["ip", "route", "del", "unreachable", address], check=True)
+    os.kill(account.read()["metadata"]["process"], signal.SIGKILL)
+    assert address not in _routed()
+    machines.start(account, other.name)
+    assert (answers(address, 22), answers(address, EXTRA)) == (True, False)
+    assert reaches(account, server, filters.METADATA_ADDRESS, 80)
 
 
 def test_accounts_share_nothing_and_an_emptied_one_leaves_nothing(account: Account, tmp_path: Path) -> None:

@@ -98,12 +98,15 @@ def start(account: Account, name: str) -> Machine:
     network.apply(account)
     try:
         host.drive("start", name)
+        found = get(account, name)
+        if found is None:
+            raise CloudError(f"the machine {name} was removed while it was started")
+        # Both may have gone with a restart of the host
+        network.look(account, found.address)
+        metadata.ensure(account)
     finally:
         _set(account, name, starting=False)
         network.apply(account)
-    found = get(account, name)
-    if found is None:
-        raise CloudError(f"the machine {name} was removed while it was started")
     return found
 
 

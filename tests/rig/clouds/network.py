@@ -121,7 +121,7 @@ def apply(account: Account) -> None:
         chains = Chains(account.tag)
         if not data["machines"]:
             _remove_rules(chains)
-        elif data.get("network"):
+        elif _present(data):
             _filter_bridged(data["network"]["bridge"])
             host.run(["iptables-restore", "--wait", "--noflush"], render(account.tag, data))
             _jump(chains, data["network"]["bridge"])
@@ -167,6 +167,11 @@ def _remove_rules(chains: Chains) -> None:
             host.run(["iptables", "-w", "-t", table, "-X", chain])
 
 
+def _present(data: dict[str, Any]) -> bool:
+    """Whether there is the machines' bridge; after a restart of the host it comes with the first that is started."""
+    return "network" in data and Path("/sys/class/net", data["network"]["bridge"]).exists()
+
+
 def _filter_bridged(bridge: str) -> None:
     """Have the packets between machines, which only cross the bridge, pass iptables as well: this bridge's alone."""
     if _BRIDGE_CALLS.exists():
@@ -197,7 +202,7 @@ def _route(account: Account) -> None:
             host.run(["ip", "route", "replace", "unreachable", f"{address}/32", "metric", str(_RESERVED_METRIC)])
         leading = [route for route in mine if route.get("type") != "unreachable"]
         machine = data["machines"].get(entry["machine"], {})
-        if machine.get("address"):
+        if machine.get("address") and _present(data):
             way = ["dev", data["network"]["bridge"], "src", OPERATOR]
             if not any(route.get("dev") == way[1] and route.get("prefsrc") == OPERATOR for route in leading):
                 host.run(["ip", "route", "replace", f"{address}/32", *way])
