@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.bootstrap import HostKeyPair, render_user_data
-from pulumi_slipway.bootstrap import Machine as Description
-from tests.agent.server import App, Server, source
-from tests.machines import machine
+from tests.agent.server import App, Server, key_pair, new_server, source
 
 _numbers = itertools.count(1)
-
-
-def _key_pair(folder: Path, kind: str) -> HostKeyPair:
-    path = folder / kind
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
-    return HostKeyPair(path.read_text(), path.with_suffix(".pub").read_text().strip())
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as bootstrap makes it, with the agent of this checkout, and no app."""
     keys = tmp_path_factory.mktemp("keys")
-    description = Description("agent-test", _key_pair(keys, "ecdsa"), [_key_pair(keys, "ed25519").public])
-    debian = int(os.environ.get("SLIPWAY_TEST_DEBIAN", "13"))
-    with machine(render_user_data(description), debian) as box:
-        found = Server(box)
-        found.shell("test -f /var/lib/slipway/bootstrapped")
-        found.install_agent()
+    with new_server(key_pair(keys, "ecdsa"), key_pair(keys, "ed25519")) as found:
         yield found
 
 

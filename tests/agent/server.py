@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import io
 import json
+import os
 import ssl
 import subprocess
 import tarfile
@@ -21,7 +22,9 @@ from typing import Any
 
 from pulumi_slipway.agent_bundle import agent_bundle_document, agent_digest, agent_pyz
 from pulumi_slipway.app.site import SiteSpec, render_site
-from tests.machines import Machine
+from pulumi_slipway.bootstrap import HostKeyPair, render_user_data
+from pulumi_slipway.bootstrap import Machine as Description
+from tests.machines import Machine, machine
 
 AGENT = "/usr/local/lib/slipway/agent"
 OWNER = "owner-of-the-tests"
@@ -239,6 +242,24 @@ class Server:
                     visits.failures.append(f"status {status}")
             except (OSError, http.client.HTTPException) as error:
                 visits.failures.append(f"{type(error).__name__}: {error}")
+
+
+def key_pair(folder: Path, kind: str) -> HostKeyPair:
+    """A new key pair, of a host or of a user, as OpenSSH makes it."""
+    path = folder / kind
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
+    return HostKeyPair(path.read_text(), path.with_suffix(".pub").read_text().strip())
+
+
+@contextmanager
+def new_server(host_key: HostKeyPair, deploy_key: HostKeyPair, hostname: str = "agent-test") -> Iterator[Server]:
+    """A server as bootstrap makes it, with the agent of this checkout; it shows `host_key` as at its first contact."""
+    debian = int(os.environ.get("SLIPWAY_TEST_DEBIAN", "13"))
+    with machine(render_user_data(Description(hostname, host_key, [deploy_key.public])), debian) as box:
+        found = Server(box)
+        found.shell("test -f /var/lib/slipway/bootstrapped")
+        found.install_agent()
+        yield found
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import claim, slots
+from . import claim, hold, slots
 from .errors import AgentError
 from .lock import app_lock, held
 from .progress import say
@@ -21,6 +21,7 @@ def boot(_document: Document) -> dict[str, Any]:
             with held(app_lock(app.app), "boot", wait=10):
                 if recover(app):
                     say(f"put back the files of an interrupted change of {app.app}'s site")
+                hold.at_boot(app)
                 found = slots.rebuild(app)
                 live[app.app] = found.release if found else None
         except (AgentError, OSError) as error:

@@ -88,10 +88,15 @@ def require(app: AppPaths, document: Document) -> None:
 
 def claimed() -> Iterator[AppPaths]:
     """Every app that somebody claims on this server."""
+    return (app for app, record in records() if record.get("owner") is not None)
+
+
+def records() -> Iterator[tuple[AppPaths, dict[str, Any]]]:
+    """Every app with the record of its claim; that of nobody's (`owner` is None) stands for data that were kept."""
     for place in sorted(paths.rooted("/srv").glob("*/claim.json")):
         record = files.read_json(place)
-        if record is not None and record.get("owner") is not None and request.APP_NAME.fullmatch(place.parent.name):
-            yield AppPaths(place.parent.name)
+        if record is not None and request.APP_NAME.fullmatch(place.parent.name):
+            yield AppPaths(place.parent.name), record
 
 
 def _install_units() -> bool:

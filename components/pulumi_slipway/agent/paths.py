@@ -107,6 +107,21 @@ class AppPaths:
         return self.root / "site.undo.json"
 
     @property
+    def hold(self) -> Path:
+        """While it exists, the app stands still; see `hold.py`."""
+        return self.root / "hold.json"
+
+    @property
+    def hold_undo(self) -> Path:
+        """What its files were before it stood still."""
+        return self.root / "hold.undo.json"
+
+    @property
+    def arrived(self) -> Path:
+        """From which machine its data came, if they did."""
+        return self.root / "arrived.json"
+
+    @property
     def journal(self) -> Path:
         return self.root / "journal.jsonl"
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, claim, database, files, paths, progress, request, rollout, run, slots, users, variables
+from . import catalogue, claim, database, files, hold, paths, progress, request, rollout, run, slots, users, variables
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -40,6 +40,7 @@ def release(document: Document) -> dict[str, Any]:
         ) as entry,
     ):
         claim.require(app, document)
+        hold.lift(app)
         recover(app)
         supervisor = Supervisor()
         clock = Clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, claim, files, request, rollout, slots
+from . import catalogue, claim, files, hold, request, rollout, slots
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -25,6 +25,7 @@ def rollback(document: Document) -> dict[str, Any]:
         recorded(app.journal, "rollback") as entry,
     ):
         claim.require(app, document)
+        hold.lift(app)
         recover(app)
         supervisor = Supervisor()
         clock = Clock()

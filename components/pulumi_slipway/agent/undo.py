@@ -34,6 +34,11 @@ def replace(note: Path, changes: Mapping[Path, Content | None]) -> None:
     if not changes:
         return
     files.write_json(note, {"files": {str(path): _before(path) for path in changes}}, 0o600)
+    apply(changes)
+
+
+def apply(changes: Mapping[Path, Content | None]) -> None:
+    """Make the changes, without a way back."""
     for path, content in changes.items():
         if content is None:
             path.unlink(missing_ok=True)

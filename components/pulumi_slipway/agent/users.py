@@ -36,6 +36,12 @@ def find(name: str) -> User | None:
     return User(name, entry.pw_uid, entry.pw_gid)
 
 
+def own(name: str) -> User | None:
+    """The user if it is one that Slipway made."""
+    user = find(name)
+    return user if user is not None and pwd.getpwnam(name).pw_gecos.startswith(_MARK) else None
+
+
 def require(name: str) -> User:
     user = find(name)
     if user is None:
