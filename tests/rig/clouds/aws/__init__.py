@@ -11,7 +11,20 @@ from typing import NoReturn
 
 from ...provider import Provider, serve_provider
 from ..account import Account
-from . import addresses, ec2, groups, lookups, settling, vpc
+from . import (
+    addresses,
+    ec2,
+    groups,
+    keys,
+    lightsail,
+    lightsail_database,
+    lightsail_network,
+    lookups,
+    rds,
+    rds_groups,
+    settling,
+    vpc,
+)
 from .common import AwsResource
 from .configuration import AwsConfiguration
 
@@ -26,10 +39,19 @@ RESOURCES: dict[str, type[AwsResource]] = {
     "aws:ec2/securityGroup:SecurityGroup": groups.SecurityGroup,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": groups.SecurityGroupIngressRule,
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": groups.SecurityGroupEgressRule,
-    "aws:ec2/keyPair:KeyPair": ec2.KeyPair,
+    "aws:ec2/keyPair:KeyPair": keys.KeyPair,
     "aws:ec2/instance:Instance": ec2.Instance,
     "aws:ec2/eip:Eip": addresses.Eip,
     "aws:ec2/eipAssociation:EipAssociation": addresses.EipAssociation,
+    "aws:rds/subnetGroup:SubnetGroup": rds_groups.SubnetGroup,
+    "aws:rds/parameterGroup:ParameterGroup": rds_groups.ParameterGroup,
+    "aws:rds/instance:Instance": rds.Instance,
+    "aws:lightsail/keyPair:KeyPair": lightsail.KeyPair,
+    "aws:lightsail/instance:Instance": lightsail.Instance,
+    "aws:lightsail/instancePublicPorts:InstancePublicPorts": lightsail_network.InstancePublicPorts,
+    "aws:lightsail/staticIp:StaticIp": lightsail_network.StaticIp,
+    "aws:lightsail/staticIpAttachment:StaticIpAttachment": lightsail_network.StaticIpAttachment,
+    "aws:lightsail/database:Database": lightsail_database.Database,
 }
 
 

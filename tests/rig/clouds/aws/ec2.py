@@ -1,14 +1,10 @@
-"""Instances and key pairs. An instance is a machine of the rig, booted from the very user data.
+"""Instances of EC2. An instance is a machine of the rig, booted from the very user data.
 
-Checks of the provider and what replaces: hashicorp/terraform-provider-aws, `internal/service/ec2/ec2_instance.go` and
-`ec2_key_pair.go`; refusals of the service: the EC2 API reference, "Error codes"; requests: botocore's model.
+Checks of the provider and what replaces: hashicorp/terraform-provider-aws, `internal/service/ec2/ec2_instance.go`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -16,14 +12,14 @@ from ...resources import Call, RefusedError
 from ...values import Properties
 from .. import machines, network
 from ..account import Account
-from . import api, catalog
+from . import catalog
 from .catalog import Image
-from .common import AwsResource, all_tags, arn, known, new_id, of_type, refusal
+from .common import all_tags, arn, known, new_id, refusal
+from .keys import decoded
+from .launching import USER_DATA_LIMIT, Wish
 from .places import Places
 from .settling import EIP, Groups, SettledResource, groups_of, public_address
 
-USER_DATA_LIMIT = 16384
-"""Bytes, before base64 (user guide, "Run commands when you launch an EC2 instance")."""
 METADATA_DEFAULTS = {
     "httpEndpoint": "enabled",
     "httpProtocolIpv6": "disabled",
@@ -37,36 +33,6 @@ _ONE_OF = {
     "instanceMetadataTags": ("enabled", "disabled"),
 }
 _VOLUMES = ("standard", "io1", "io2", "gp2", "sc1", "st1", "gp3")
-
-
-class KeyPair(AwsResource):
-    """A public key that new instances let in. Its id is its name."""
-
-    takes = ("keyName", "publicKey", "region", "tags")
-    autoname: ClassVar = {"keyName": 255}
-    replacing = ("keyName", "publicKey")
-    named = True
-
-    def make(self, account: Account, inputs: Properties, call: Call) -> tuple[str, Properties]:
-        name, region = inputs["keyName"], inputs["region"]
-        doing = f"importing EC2 Key Pair ({name})"
-        api.validate(doing, "ec2", "ImportKeyPair", KeyName=name, PublicKeyMaterial=inputs["publicKey"])
-        words = inputs["publicKey"].split()
-        if len(words) < 2 or words[0] not in ("ssh-rsa", "ssh-ed25519") or not _is_key(*words[:2]):
-            raise refusal(doing, "InvalidKey.Format", "Key is not in valid OpenSSH public key format")
-        if account.thing(self.key(name, region)) is not None:
-            raise refusal(doing, "InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
-        attributes = {
-            **inputs,
-            "publicKey": inputs["publicKey"].strip(),
-            "keyNamePrefix": "",
-            "keyPairId": new_id("key"),
-            "keyType": words[0].removeprefix("ssh-"),
-            "fingerprint": fingerprint(inputs["publicKey"]),
-            "arn": arn("ec2", region, f"key-pair/{name}"),
-            "tagsAll": all_tags(inputs, call),
-        }
-        return name, self.keep(account, name, region, attributes)
 
 
 class Instance(SettledResource):
@@ -102,7 +68,7 @@ class Instance(SettledResource):
         data = inputs.get("userData")
         if known(data) and len(data.encode()) > USER_DATA_LIMIT:
             yield "userData", f"expected length to be in the range (0 - {USER_DATA_LIMIT}), got {len(data.encode())}"
-        if known(inputs.get("userDataBase64")) and _decoded(inputs["userDataBase64"]) is None:
+        if known(inputs.get("userDataBase64")) and decoded(inputs["userDataBase64"]) is None:
             yield "userDataBase64", "must be base64-encoded"
         yield from _wrong_metadata_options(inputs.get("metadataOptions"))
         volume = inputs.get("rootBlockDevice")
@@ -111,7 +77,7 @@ class Instance(SettledResource):
             yield "rootBlockDevice.volumeType", f"expected to be one of {', '.join(_VOLUMES)}, got {kind}"
 
     def make(self, account: Account, inputs: Properties, call: Call) -> tuple[str, Properties]:
-        wish = _Wish(account, inputs)
+        wish = Wish(account, inputs)
         image, subnet = wish.image(), wish.subnet()
         groups = wish.groups(subnet)
         keys = wish.keys()
@@ -193,7 +159,7 @@ class Instance(SettledResource):
     def change(
         self, account: Account, thing: dict[str, Any], state: Properties, inputs: Properties, call: Call
     ) -> Properties:
-        wish = _Wish(account, inputs)
+        wish = Wish(account, inputs)
         old = thing["attributes"]
         subnet = Places.of(account).subnets(inputs["region"])[thing["subnet"]]
         image = wish.image()
@@ -241,112 +207,6 @@ class Instance(SettledResource):
         machines.remove(account, thing["machine"])
         if thing.get("address"):
             network.release(account, thing["address"])
-
-
-class _Wish:
-    """What a request for an instance names, found in the account and the catalogue or refused."""
-
-    doing = "creating EC2 Instance"
-
-    def __init__(self, account: Account, inputs: Properties) -> None:
-        self.account = account
-        self.inputs = inputs
-        self.region: str = inputs["region"]
-
-    def image(self) -> Image:
-        """The image."""
-        found = catalog.image(self.region, self.inputs["ami"])
-        if found is None:
-            text = f"The image id '[{self.inputs['ami']}]' does not exist"
-            code = "InvalidAMIID.NotFound" if self.inputs["ami"].startswith("ami-") else "InvalidAMIID.Malformed"
-            raise refusal(self.doing, code, text)
-        return found
-
-    def kind(self, image: Image, subnet: Mapping[str, Any]) -> None:
-        """Whether the instance type exists, is offered in the zone, and runs the image."""
-        name = self.inputs["instanceType"]
-        api.validate(self.doing, "ec2", "RunInstances", InstanceType=name, MinCount=1, MaxCount=1)
-        described = catalog.instance_type(name)
-        zones = catalog.zones_offering(self.region, name)
-        if described is None or subnet["availabilityZone"] not in zones:
-            text = (
-                f"Your requested instance type ({name}) is not supported in your requested Availability Zone "
-                f"({subnet['availabilityZone']}). Please retry your request by not specifying an Availability Zone or "
-                f"choosing {', '.join(zones) or 'another type'}."
-            )
-            raise refusal(self.doing, "Unsupported", text)
-        if image.architecture not in described["ProcessorInfo"]["SupportedArchitectures"]:
-            architectures = ",".join(described["ProcessorInfo"]["SupportedArchitectures"])
-            text = (
-                f"The architecture '{architectures}' of the specified instance type does not match the architecture "
-                f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching "
-                "architectures, and try again."
-            )
-            raise refusal(self.doing, "InvalidParameterValue", text)
-
-    def subnet(self) -> dict[str, Any]:
-        """The subnet: the one named, or the default one of the zone named or of the first that has the type."""
-        there = Places.of(self.account)
-        wanted, zone = self.inputs.get("subnetId"), self.inputs.get("availabilityZone")
-        if wanted:
-            found = there.subnets(self.region).get(wanted)
-            if found is None:
-                raise refusal(self.doing, "InvalidSubnetID.NotFound", f"The subnet ID '{wanted}' does not exist")
-            if zone and found["availabilityZone"] != zone:
-                text = f"The availability zone {zone} is not the one of the subnet {wanted}"
-                raise refusal(self.doing, "InvalidParameterValue", text)
-            return found
-        offering = catalog.zones_offering(self.region, self.inputs["instanceType"])
-        candidates = {subnet["availabilityZone"]: subnet for subnet in there.default_subnets(self.region)}
-        if zone and zone not in candidates:
-            text = f"Invalid availability zone: [{zone}]"
-            raise refusal(self.doing, "InvalidParameterValue", text)
-        return candidates[zone or next((name for name in candidates if name in offering), next(iter(candidates)))]
-
-    def groups(self, subnet: Mapping[str, Any]) -> list[str]:
-        """The security groups: those named, or the VPC's default one."""
-        there = Places.of(self.account)
-        default = there.vpcs(self.region)[subnet["vpcId"]]["defaultSecurityGroupId"]
-        wanted = self.inputs.get("vpcSecurityGroupIds") or [default]
-        for group in wanted:
-            thing = self.account.thing(group) or {}
-            if group != default and thing.get("type") != "aws:ec2/securityGroup:SecurityGroup":
-                raise refusal(self.doing, "InvalidGroup.NotFound", f"The security group '{group}' does not exist")
-            if group != default and thing["attributes"]["vpcId"] != subnet["vpcId"]:
-                text = f"Security group {group} and subnet {subnet['id']} belong to different networks."
-                raise refusal(self.doing, "InvalidParameter", text)
-        return list(wanted)
-
-    def keys(self) -> list[str]:
-        """The public key of the key pair."""
-        name = self.inputs.get("keyName")
-        if not name:
-            return []
-        pairs = of_type(self.account, "ec2/keyPair:KeyPair", self.region).values()
-        found = [pair["attributes"]["publicKey"] for pair in pairs if pair["name"] == name]
-        if not found:
-            raise refusal(self.doing, "InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
-        return found
-
-    def volume(self, image: Image) -> None:
-        """Whether the root volume is large enough for the image."""
-        size = (self.inputs.get("rootBlockDevice") or {}).get("volumeSize", 8)
-        if size < 8:
-            text = f"Volume of size {size}GB is smaller than snapshot of {image.name}, expect size >= 8GB"
-            raise refusal(self.doing, "InvalidBlockDeviceMapping", text)
-
-    def user_data(self) -> Any:
-        """The user data as the machine reads them."""
-        if "userDataBase64" not in self.inputs:
-            return self.inputs.get("userData", "")
-        data = _decoded(self.inputs["userDataBase64"]) or b""
-        if len(data) > USER_DATA_LIMIT:
-            text = f"User data is limited to {USER_DATA_LIMIT} bytes"
-            raise refusal(self.doing, "InvalidParameterValue", text)
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            return data
 
 
 def _fixed(identity: str, inputs: Properties, image: Image, subnet: Mapping[str, Any]) -> Properties:
@@ -428,28 +288,3 @@ def _wrong_metadata_options(options: Any) -> Iterator[tuple[str, str]]:
     hops = options.get("httpPutResponseHopLimit")
     if known(hops) and not 1 <= hops <= 64:
         yield "metadataOptions.httpPutResponseHopLimit", f"expected to be in the range (1 - 64), got {hops}"
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return None
-
-
-def _is_key(kind: str, blob: str) -> bool:
-    data = _decoded(blob)
-    return data is not None and data[4 : 4 + len(kind)] == kind.encode()
-
-
-def fingerprint(public_key: str) -> str:
-    """As the service tells it of imported keys: MD5 of the DER form of an RSA key, SHA-256 of an ED25519 one."""
-    from cryptography.hazmat.primitives import serialization
-
-    kind, blob = public_key.split()[:2]
-    if kind != "ssh-rsa":
-        return base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode()
-    key = serialization.load_ssh_public_key(public_key.encode())
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    digest = hashlib.md5(der, usedforsecurity=False).hexdigest()
-    return ":".join(digest[index : index + 2] for index in range(0, len(digest), 2))
