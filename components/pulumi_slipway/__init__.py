@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .servers.droplet import DropletServer, DropletServerArgs
     from .servers.ec2 import Ec2Server, Ec2ServerArgs
     from .servers.lightsail import LightsailServer, LightsailServerArgs
+    from .servers.linode import LinodeServer, LinodeServerArgs
     from .servers.local import LocalServer, LocalServerArgs
 
 _PUBLIC = {
@@ -27,6 +28,8 @@ _PUBLIC = {
     "Host": ".host",
     "LightsailServer": ".servers.lightsail",
     "LightsailServerArgs": ".servers.lightsail",
+    "LinodeServer": ".servers.linode",
+    "LinodeServerArgs": ".servers.linode",
     "LocalServer": ".servers.local",
     "LocalServerArgs": ".servers.local",
     "WebApp": ".app.webapp",
@@ -42,6 +45,8 @@ __all__ = [
     "Host",
     "LightsailServer",
     "LightsailServerArgs",
+    "LinodeServer",
+    "LinodeServerArgs",
     "LocalServer",
     "LocalServerArgs",
     "WebApp",

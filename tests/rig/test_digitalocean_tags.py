@@ -1,4 +1,4 @@
-"""The stand-in's tags against openapi (`tags_create_new.yml`, `tags_delete.yml`) and the plug-in's `resource_tag.go`."""
+"""The stand-in's tags against openapi (`tags_create_new.yml`, `tags_delete.yml`) and TF `tag/resource_tag.go`."""
 
 from __future__ import annotations
 

@@ -35,6 +35,9 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "digitalocean:index/reservedIp:ReservedIp": {"ipAddress": "203.0.113.9"},
     "digitalocean:index/sshKey:SshKey": {"fingerprint": "aa:bb"},
     "digitalocean:index/tag:Tag": {"name": "server-tag-abc1234"},
+    "linode:index/instance:Instance": {"id": "61000001", "ipv4s": ["198.51.100.7"]},
+    "linode:index/firewall:Firewall": {"id": "62000001"},
+    "linode:index/reservedIp:ReservedIp": {"address": "203.0.113.9"},
     "aws:lightsail/staticIp:StaticIp": {"name": "server-address-abc1234", "ipAddress": "203.0.113.9"},
 }
 ANSWERS: dict[str, dict[str, Any]] = {
