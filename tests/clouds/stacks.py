@@ -49,6 +49,8 @@ class Stack:
         if row.managed and not row.database.startswith(("digitalocean", "linode")):
             # in place of Amazon's own CAs, which the rig cannot sign by
             self.settings["database"]["ca_certificate"] = rig_databases.ca_certificate(account)
+        if row.target == "linode":  # not the default, as not every account may reserve one
+            self.settings["linode"] = {"reserved_address": True}
 
     def write(self) -> None:
         """Pulumi.<stack>.yaml from the settings."""

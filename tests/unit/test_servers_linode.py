@@ -213,7 +213,7 @@ def test_a_family_without_sources_is_left_out() -> None:
     ("args", "message"),
     [
         ({"size": "g6-nanode-1"}, "size: unknown argument; remove it. Known here: admin_keys"),
-        ({"region": "chicago"}, "region: 'chicago' is no region of Linode; give one as us-ord"),
+        ({"region": "chicago"}, "region: 'chicago' is no region of Linode; give one as eu-central"),
         ({"type": "nanode"}, "type: 'nanode' is no type of Linode; give one as g6-nanode-1"),
         ({"image": "debian13"}, "image: 'debian13' is no image with Debian or Ubuntu"),
         ({"image": "linode/arch"}, "image: 'linode/arch' is no image with Debian or Ubuntu"),

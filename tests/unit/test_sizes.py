@@ -62,7 +62,7 @@ def test_a_size_too_small_for_any_app_is_refused() -> None:
         (forms.DO_SIZE, ["s-1vcpu-1gb", "c-2", "so1_5-2vcpu-16gb", "512mb"], ["small", "S-1", ""]),
         (forms.DO_IMAGE, ["debian-13-x64", "ubuntu-24-04-x64", "195932981"], ["debian-13", "fedora-42-x64"]),
         (forms.VPC_UUID, ["5a4981aa-9653-4bd1-bef5-d6bff52042e4"], ["vpc-1", "5a4981aa"]),
-        (forms.LINODE_REGION, ["us-ord", "us-southeast", "de-fra-2"], ["chicago", "us_ord"]),
+        (forms.LINODE_REGION, ["eu-central", "us-southeast", "de-fra-2"], ["chicago", "us_ord"]),
         (forms.LINODE_TYPE, ["g6-nanode-1", "g1-gpu-rtx6000-1"], ["nanode", "g6"]),
         (forms.LINODE_IMAGE, ["linode/debian13", "linode/ubuntu24.04", "private/123"], ["debian13", "linode/arch"]),
     ],

@@ -17,7 +17,7 @@ from .later import tell_later
 from .openings import Opening, check_openings, openings
 from .sizes import DROPLET_SIZE, check_memory
 
-DEFAULT_REGION = "nyc3"
+DEFAULT_REGION = "fra1"
 DEFAULT_IMAGE = "debian-13-x64"
 OUTBOUND = (("tcp", "1-65535"), ("udp", "1-65535"), ("icmp", None))
 """Everything that a firewall knows: what no rule names is dropped, outwards too."""
@@ -29,7 +29,7 @@ class DropletServerArgs(MachineArgs):
     """All may be left out. The credentials are the provider's."""
 
     region: NotRequired[str]
-    """Where server and address are, and stay: another region is another server. Default: "nyc3"."""
+    """Where server and address are, and stay: another region is another server. Default: "fra1"."""
     size: NotRequired[str]
     """A change resizes the droplet, which is off for some minutes; its disk can only grow. Default: "s-1vcpu-1gb"."""
     image: NotRequired[str]

@@ -44,7 +44,7 @@ DO_IMAGE = Form(
 DO_TAG = Form(r"[A-Za-z0-9:_-]{1,255}", "tag of DigitalOcean", "production")
 VPC_UUID = Form(_UUID, "id of a VPC", "5a4981aa-9653-4bd1-bef5-d6bff52042e4")
 PROJECT = Form(_UUID, "id of a project", "4e1bfbc3-dc3e-41f2-a18f-1b4d7ba71679")
-LINODE_REGION = Form(r"[a-z]{2}-[a-z]+(-\d+)?", "region of Linode", "us-ord")
+LINODE_REGION = Form(r"[a-z]{2}-[a-z]+(-\d+)?", "region of Linode", "eu-central")
 LINODE_TYPE = Form(r"g\d+(-[a-z0-9]+)+", "type of Linode", "g6-nanode-1")
 LINODE_IMAGE = Form(
     r"linode/(debian|ubuntu)\d+(\.\d+)?|private/\d+",

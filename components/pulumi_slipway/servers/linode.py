@@ -23,7 +23,7 @@ from .openings import Opening, check_openings, openings
 from .sizes import LINODE_TYPE as DEFAULT_TYPE
 from .sizes import check_memory
 
-DEFAULT_REGION = "us-ord"
+DEFAULT_REGION = "eu-central"
 DEFAULT_IMAGE = "linode/debian13"
 MOST_OPENINGS = 25
 """Rules that a firewall may have."""
@@ -37,7 +37,7 @@ class LinodeServerArgs(MachineArgs):
 
     region: NotRequired[str]
     """One with the metadata service, as all core regions have it; with a reserved address the server stays there.
-    Default: "us-ord"."""
+    Default: "eu-central"."""
     type: NotRequired[str]
     """Size; a change resizes the Linode, which is off for some minutes. Default: "g6-nanode-1" (1 GiB)."""
     image: NotRequired[str]

@@ -92,7 +92,8 @@ class DropletSettings(Strict):
     region: str | None = Field(default=None, description="as fra1")
     size: str | None = Field(default=None, description="as s-1vcpu-1gb")
     image: str | None = Field(default=None, description="as debian-13-x64")
-    vpc_uuid: str | None = Field(default=None, description="id of a VPC; default: one is made")
+    vpc_uuid: str | None = Field(default=None, description="id of a VPC; default: the region's default VPC")
+    own_vpc: bool | None = Field(default=None, description="true: a VPC of its own; default: false")
     project_id: str | None = Field(default=None, description="id of the project to be in; default: the account's")
     tags: list[str] | None = Field(default=None, description="tags of the droplet")
 
@@ -103,6 +104,9 @@ class LinodeSettings(Strict):
     region: str | None = Field(default=None, description="as eu-central")
     type: str | None = Field(default=None, description="as g6-nanode-1")
     image: str | None = Field(default=None, description="as linode/debian13")
+    reserved_address: bool | None = Field(
+        default=None, description="true: an address that stays; only for accounts that may reserve one; default: false"
+    )
     tags: list[str] | None = Field(default=None, description="tags of all that is made")
 
 
