@@ -61,20 +61,19 @@ class Chains:
 
     tag: str
 
-    def __getattr__(self, part: str) -> str:
-        if part.startswith("_"):
-            raise AttributeError(part)
+    def of(self, part: str) -> str:
+        """Our chain for one of the parts IN, OUT, NAT, METADATA."""
         return f"RIG-{self.tag}-{part}".upper()
 
     @property
     def jumps(self) -> tuple[tuple[str, str, str], ...]:
         """(table, built-in chain, ours)."""
         return (
-            ("mangle", "POSTROUTING", self.incoming),
-            ("mangle", "FORWARD", self.outgoing),
-            ("nat", "PREROUTING", self.nat),
-            ("nat", "OUTPUT", self.nat),
-            ("filter", "INPUT", self.metadata),
+            ("mangle", "POSTROUTING", self.of("IN")),
+            ("mangle", "FORWARD", self.of("OUT")),
+            ("nat", "PREROUTING", self.of("NAT")),
+            ("nat", "OUTPUT", self.of("NAT")),
+            ("filter", "INPUT", self.of("METADATA")),
         )
 
     @property
@@ -86,25 +85,26 @@ class Chains:
 def render(tag: str, data: Mapping[str, Any]) -> str:
     """All rules of the account as `iptables-restore --noflush` takes them; naming a chain there empties it first."""
     chains = Chains(tag)
+    inside, outside, nat, metadata = (chains.of(part) for part in ("IN", "OUT", "NAT", "METADATA"))
     machines = [machine for machine in data["machines"].values() if machine["address"]]
     public = _mapped(data)
     return "\n".join(
         [
             "*mangle",
-            f":{chains.incoming} - [0:0]",
-            f":{chains.outgoing} - [0:0]",
-            *(f"-A {chains.incoming} {rule}" for rule in _strays(data, public)),
-            *(f"-A {chains.incoming} {rule}" for one in machines for rule in _incoming(one, public)),
-            *(f"-A {chains.outgoing} {rule}" for one in machines for rule in _outgoing(one, public)),
+            f":{inside} - [0:0]",
+            f":{outside} - [0:0]",
+            *(f"-A {inside} {rule}" for rule in _strays(data, public)),
+            *(f"-A {inside} {rule}" for one in machines for rule in _incoming(one, public)),
+            *(f"-A {outside} {rule}" for one in machines for rule in _outgoing(one, public)),
             "COMMIT",
             "*nat",
-            f":{chains.nat} - [0:0]",
-            *(f"-A {chains.nat} -d {address} -j DNAT --to-destination {at}" for address, at in public.items()),
-            *(f"-A {chains.nat} {rule}" for one in machines for rule in _metadata_nat(one, data)),
+            f":{nat} - [0:0]",
+            *(f"-A {nat} -d {address} -j DNAT --to-destination {at}" for address, at in public.items()),
+            *(f"-A {nat} {rule}" for one in machines for rule in _metadata_nat(one, data)),
             "COMMIT",
             "*filter",
-            f":{chains.metadata} - [0:0]",
-            *(f"-A {chains.metadata} {rule}" for one in machines for rule in _metadata_accept(one, data)),
+            f":{metadata} - [0:0]",
+            *(f"-A {metadata} {rule}" for one in machines for rule in _metadata_accept(one, data)),
             "COMMIT\n",
         ]
     )
