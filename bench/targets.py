@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 _ALLOWED = [
     ipaddress.ip_network(net)
-    for net in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    for net in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "203.0.113.0/24")
 ]
+"""Private networks, and the one for documentation (RFC 5737) that the rig's clouds have their public addresses in."""
 
 
 class RefusedTargetError(ValueError):

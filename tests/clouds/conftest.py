@@ -14,8 +14,7 @@ from tests.clouds.stacks import CREDENTIALS, Stack, stack
 from tests.clouds.table import ROWS, Cell, Cells, Row, missing, render
 from tests.e2e.checkout import Checkout, checkout
 from tests.machines import Machine
-from tests.rig.clouds import inventory
-from tests.rig.clouds import machines
+from tests.rig.clouds import inventory, machines
 from tests.rig.clouds.account import Account
 
 _CELLS = pytest.StashKey[Cells]()
