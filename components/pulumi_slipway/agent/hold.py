@@ -189,12 +189,14 @@ def _stop(app: AppPaths) -> None:
 def _close_door(app: AppPaths) -> None:
     """nginx says that it will not be long; supervisor forgets the app's programs, those of a later boot included."""
     supervisor = paths.rooted("/etc/supervisor/conf.d") / f"{app.app}.conf"
-    site = paths.rooted("/etc/nginx/sites-enabled") / f"zz-slipway-{app.app}.conf"
-    names = _names(app)
-    if not names or not site.is_file():
+    record = files.read_json(app.site_record) or {}
+    sites = [path for path in record.get("files", {}) if path.startswith("/etc/nginx/sites-enabled/")]
+    names = _names(record)
+    if not names or not sites:
         _replace(app, {supervisor: None})
         return
-    _replace(app, {supervisor: None, site: Content(_sign(app, names).encode())})
+    sign = Content(_sign(app, names).encode())
+    _replace(app, {supervisor: None, paths.rooted(sites[0]): sign})
     try:
         nginx.test()
         nginx.reload()
@@ -212,8 +214,8 @@ def _replace(app: AppPaths, changes: dict[Path, Content | None]) -> None:
         undo.replace(app.hold_undo, changes)
 
 
-def _names(app: AppPaths) -> list[str]:
-    subject = (files.read_json(app.site_record) or {}).get("subject", {})
+def _names(site: dict[str, Any]) -> list[str]:
+    subject = site.get("subject", {})
     addresses = [f"[{address}]" if ":" in address else address for address in subject.get("addresses", ())]
     return [*subject.get("names", ()), *addresses]
 
