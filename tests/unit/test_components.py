@@ -62,8 +62,8 @@ def test_a_local_server_is_its_keys_its_machine_and_the_ready_step(run: Run) -> 
         "server-keys-boot-1",
         "server-keys-host-1",
         "server-keys-deploy",
-        "server-id",
-        "server-machine",
+        "server-id-1",
+        "server-machine-1",
         "server-ready-1",
     }
 
@@ -94,10 +94,10 @@ def test_the_host_holds_no_secret(run: Run) -> None:
 
 def test_user_data_and_the_ready_document_are_secret_and_only_on_stdin(run: Run) -> None:
     recorder = run(server)
-    for name in ("server-machine", "server-ready-1"):
+    for name in ("server-machine-1", "server-ready-1"):
         assert recorder.is_secret(name, "stdin")
         assert "private" not in recorder.input(name, "create")
-    assert recorder.input("server-machine", "stdin").startswith("#cloud-config")
+    assert recorder.input("server-machine-1", "stdin").startswith("#cloud-config")
     document = json.loads(recorder.input("server-ready-1", "stdin"))
     assert document["boot_public"] == "ssh-ed25519 server-keys-boot-1"
     assert document["host_private"] == "server-keys-host-1-private"
@@ -106,7 +106,7 @@ def test_user_data_and_the_ready_document_are_secret_and_only_on_stdin(run: Run)
 def test_a_new_machine_makes_the_ready_step_run_anew(run: Run) -> None:
     recorder = run(server)
     assert list(recorder.input("server-ready-1", "triggers")) == ["machine-1"]
-    assert recorder["server-ready-1"].deletedWith.endswith("::server-machine")
+    assert recorder["server-ready-1"].deletedWith.endswith("::server-machine-1")
 
 
 def test_a_running_machine_leaves_its_command_as_it_was(run: Run, engine: Engine) -> None:
@@ -114,7 +114,7 @@ def test_a_running_machine_leaves_its_command_as_it_was(run: Run, engine: Engine
     engine.status = {"exists": True, "running": True, "labels": labels}
     recorder = run(server)
     assert "--label incarnation=2026-01-01T00:00:00Z --label wake=2026-01-02T00:00:00Z" in recorder.input(
-        "server-machine", "create"
+        "server-machine-1", "create"
     )
 
 
@@ -122,16 +122,16 @@ def test_a_stopped_machine_is_an_update_and_a_missing_one_a_replacement(run: Run
     labels = {"incarnation": "2026-01-01T00:00:00Z", "wake": "2026-01-02T00:00:00Z"}
     engine.status = {"exists": True, "running": False, "labels": labels}
     stopped = run(server)
-    assert list(stopped.input("server-machine", "triggers")) == ["2026-01-01T00:00:00Z"]
-    assert "wake=2026-01-02" not in stopped.input("server-machine", "create")
+    assert list(stopped.input("server-machine-1", "triggers")) == ["2026-01-01T00:00:00Z"]
+    assert "wake=2026-01-02" not in stopped.input("server-machine-1", "create")
 
 
 def test_a_missing_machine_is_a_replacement(run: Run, engine: Engine) -> None:
     engine.status = {"exists": False, "running": False, "labels": {}}
     missing = run(server)
-    (incarnation,) = missing.input("server-machine", "triggers")
+    (incarnation,) = missing.input("server-machine-1", "triggers")
     # the old one is deleted last: it must not be mistaken for the new one, which may have its name
-    assert f"--label incarnation={incarnation}" in missing.input("server-machine", "delete")
+    assert f"--label incarnation={incarnation}" in missing.input("server-machine-1", "delete")
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,7 @@ class LocalServer(Server):
         _check(args)
         super().__init__("slipway:index:LocalServer", name, None, opts)
         draft = begin(self, name, args)
-        suffix = random.RandomId(
-            f"{name}-id", byte_length=3, keepers={"generation": str(draft.generation)}, opts=draft.child
-        )
+        suffix = random.RandomId(draft.of_generation("id"), byte_length=3, opts=draft.child)
         machine_name = suffix.hex.apply(lambda digits: host_name(name, f"-{digits}"))
         machine = _machine(draft, args, machine_name)
         description = machine.stdout.apply(json.loads)
@@ -70,7 +68,7 @@ def _machine(draft: Draft, args: LocalServerArgs, machine_name: pulumi.Output[st
     if "memory" in args:
         options += ["--memory", str(args["memory"])]
     return local_command(
-        f"{draft.name}-machine",
+        draft.of_generation("machine"),
         create=pulumi.Output.format(
             "{} --label incarnation={} --label wake={} --label made-with={} {}",
             local_program("local", "create", *options),
