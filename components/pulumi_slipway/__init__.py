@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .app.webapp import WebApp, WebAppArgs
+    from .databases.contract import Database
+    from .databases.digitalocean import DigitalOceanDatabase, DigitalOceanDatabaseArgs
+    from .databases.lightsail import LightsailDatabase, LightsailDatabaseArgs
+    from .databases.linode import LinodeDatabase, LinodeDatabaseArgs
+    from .databases.onserver import OnServerDatabase, OnServerDatabaseArgs
+    from .databases.rds import RdsDatabase, RdsDatabaseArgs
     from .firewall import FirewallRule
     from .host import Host
     from .servers.droplet import DropletServer, DropletServerArgs
@@ -20,35 +26,57 @@ if TYPE_CHECKING:
     from .servers.local import LocalServer, LocalServerArgs
 
 _PUBLIC = {
+    "Database": ".databases.contract",
+    "DigitalOceanDatabase": ".databases.digitalocean",
+    "DigitalOceanDatabaseArgs": ".databases.digitalocean",
     "DropletServer": ".servers.droplet",
     "DropletServerArgs": ".servers.droplet",
     "Ec2Server": ".servers.ec2",
     "Ec2ServerArgs": ".servers.ec2",
     "FirewallRule": ".firewall",
     "Host": ".host",
+    "LightsailDatabase": ".databases.lightsail",
+    "LightsailDatabaseArgs": ".databases.lightsail",
     "LightsailServer": ".servers.lightsail",
     "LightsailServerArgs": ".servers.lightsail",
+    "LinodeDatabase": ".databases.linode",
+    "LinodeDatabaseArgs": ".databases.linode",
     "LinodeServer": ".servers.linode",
     "LinodeServerArgs": ".servers.linode",
     "LocalServer": ".servers.local",
     "LocalServerArgs": ".servers.local",
+    "OnServerDatabase": ".databases.onserver",
+    "OnServerDatabaseArgs": ".databases.onserver",
+    "RdsDatabase": ".databases.rds",
+    "RdsDatabaseArgs": ".databases.rds",
     "WebApp": ".app.webapp",
     "WebAppArgs": ".app.webapp",
 }
 
 __all__ = [
+    "Database",
+    "DigitalOceanDatabase",
+    "DigitalOceanDatabaseArgs",
     "DropletServer",
     "DropletServerArgs",
     "Ec2Server",
     "Ec2ServerArgs",
     "FirewallRule",
     "Host",
+    "LightsailDatabase",
+    "LightsailDatabaseArgs",
     "LightsailServer",
     "LightsailServerArgs",
+    "LinodeDatabase",
+    "LinodeDatabaseArgs",
     "LinodeServer",
     "LinodeServerArgs",
     "LocalServer",
     "LocalServerArgs",
+    "OnServerDatabase",
+    "OnServerDatabaseArgs",
+    "RdsDatabase",
+    "RdsDatabaseArgs",
     "WebApp",
     "WebAppArgs",
 ]

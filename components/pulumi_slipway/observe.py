@@ -8,7 +8,7 @@ done. A new one is the time, and not the last one plus one: a server that was wi
 would else get the very number that the state has already, and nothing would be done.
 
 `python -m pulumi_slipway.observe`: `{"app": …, "hosts": [{"host": Host, "private_key": …}, …]}` on stdin;
-`{"hosts": [Observation, …]}` in the same order on stdout.
+`{"hosts": [Observation, …]}` in the same order on stdout. With `database` in place of `app`: DatabaseObservation.
 """
 
 from __future__ import annotations
@@ -51,14 +51,32 @@ class Observation(TypedDict):
     """`engine`, `host` and `name` of the live release's, and whether it is `empty`; nothing when that is not known."""
 
 
+class DatabaseObservation(TypedDict):
+    """What one host says of a database on it."""
+
+    error: str
+    """Empty, or why nothing could be learnt."""
+    present: bool
+    serial: int
+
+
 def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observation]]:
     """Asks every target about `app`; unknown, and nothing is run, while a host or key is not known yet."""
+    return _answers({"app": app}, targets)
+
+
+def observe_database(target: Target, database: str) -> pulumi.Output[DatabaseObservation]:
+    """Asks a target about a database (`engine/name`) of its own; unknown, and nothing is run, while it is not known."""
+    return _answers({"database": database}, [target]).apply(lambda hosts: hosts[0])
+
+
+def _answers(question: Mapping[str, str], targets: Sequence[Target]) -> pulumi.Output[list[Any]]:
     import pulumi
 
     from .remote import local_program, local_run
 
     hosts = [{"host": target.host, "private_key": target.private_key} for target in targets]
-    answer = local_run(local_program("observe"), pulumi.Output.from_input({"app": app, "hosts": hosts}))
+    answer = local_run(local_program("observe"), pulumi.Output.from_input({**question, "hosts": hosts}))
     return answer.apply(lambda text: list(json.loads(text)["hosts"]))
 
 
@@ -88,7 +106,8 @@ def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
 # ---------------------------------------------------------------------------------------------- the program
 
 
-def _ask(host: Mapping[str, Any], private_key: str, app: str) -> Observation:
+def _ask(host: Mapping[str, Any], private_key: str, question: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What the agent answers; or why there is no answer."""
     from .ssh import SshError, WrongHostKeyError, connect
 
     command = f"sudo -n {AGENT} observe"
@@ -98,20 +117,20 @@ def _ask(host: Mapping[str, Any], private_key: str, app: str) -> Observation:
             with connect(
                 host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT
             ) as connection:
-                result = connection.run(command, stdin=json.dumps({"apps": [app]}), timeout=TIMEOUT)
+                result = connection.run(command, stdin=json.dumps(question), timeout=TIMEOUT)
             break
         except WrongHostKeyError as error:
-            return _nothing(str(error))
+            return str(error), {}
         except SshError as error:
             if time.monotonic() > patience:
-                return _nothing(str(error))
+                return str(error), {}
             time.sleep(0.5)
     if result.status != 0:
-        return _nothing(f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}")
-    return _understand(json.loads(result.stdout), app)
+        return f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}", {}
+    return "", json.loads(result.stdout)
 
 
-def _understand(answer: Mapping[str, Any], app: str) -> Observation:
+def _of_app(answer: Mapping[str, Any], app: str) -> Observation:
     found = answer["apps"].get(app) or {}
     site = found.get("site") or {}
     return Observation(
@@ -143,11 +162,24 @@ def _nothing(error: str) -> Observation:
     )
 
 
+def _of_database(answer: Mapping[str, Any], database: str) -> DatabaseObservation:
+    found = answer.get("databases", {}).get(database, {})  # an agent that is to be upgraded knows of none
+    return DatabaseObservation(error="", present=found.get("present", False), serial=found.get("serial", 0))
+
+
+def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observation | DatabaseObservation:
+    database = request.get("database")
+    question = {"databases": [database]} if database else {"apps": [request["app"]]}
+    error, answer = _ask(entry["host"], entry["private_key"], question)
+    if database:
+        return DatabaseObservation(error=error, present=False, serial=0) if error else _of_database(answer, database)
+    return _nothing(error) if error else _of_app(answer, request["app"])
+
+
 def main() -> int:
     request = json.load(sys.stdin)
-    entries = request["hosts"]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        answers = list(pool.map(lambda entry: _ask(entry["host"], entry["private_key"], request["app"]), entries))
+        answers = list(pool.map(lambda entry: _observation(entry, request), request["hosts"]))
     print(json.dumps({"hosts": answers}))
     return 0
 

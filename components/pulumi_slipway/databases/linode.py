@@ -1,0 +1,123 @@
+"""`LinodeDatabase`: a managed PostgreSQL of Linode, reached by the granted servers alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import NotRequired
+
+import pulumi
+import pulumi_linode as linode
+import pulumi_random as random
+
+from ..servers.checks import check_known
+from ..servers.forms import LINODE_REGION, LINODE_TYPE, Form
+from ..servers.grantee import Grantee
+from .common import (
+    AppDatabase,
+    DatabaseArgs,
+    check_certificate,
+    check_choice,
+    cloud_name,
+    finish,
+    known_grantees,
+)
+
+DEFAULT_REGION = "us-ord"
+DEFAULT_SIZE = "g6-nanode-1"
+DEFAULT_VERSION = "17"
+NAME = "defaultdb"
+"""The one database of a new server. Nothing but a client of PostgreSQL makes another one."""
+
+_VERSION = Form(r"\d{2}", "major version of PostgreSQL", DEFAULT_VERSION)
+
+
+class LinodeDatabaseArgs(DatabaseArgs):
+    """`servers` is required; `name` can only be "defaultdb", the database that Linode makes. The credentials are the
+    provider's."""
+
+    servers: Sequence[pulumi.Input[Grantee]]
+    """`server.grantee` of each `LinodeServer` that may connect; nobody else may."""
+    engine: NotRequired[str]
+    """"postgresql" (default)."""
+    version: NotRequired[str]
+    """Major version; default: "17"."""
+    region: NotRequired[str]
+    """Where it is, best where the servers are; default: "us-ord", as that of `LinodeServer`."""
+    size: NotRequired[str]
+    """Type of a node; it can only grow. Default: "g6-nanode-1" (1 GiB of memory)."""
+    nodes: NotRequired[int]
+    """1, or 2 or 3 with standby nodes; default: 1."""
+    ca_certificate: NotRequired[pulumi.Input[str]]
+    """PEM of the authority that its certificate is verified by; default: what Linode says it is."""
+
+
+class LinodeDatabase(AppDatabase):
+    """A managed PostgreSQL, used as Linode makes it: its one database, its one user, both of which it owns.
+
+    It has a public address; its allow list names the granted servers alone, and TLS is required. How many connections
+    it admits is not documented. Unless `experiment` is set, it is protected: `pulumi destroy` says so and removes
+    nothing. Its daily backups go with it.
+    """
+
+    def __init__(self, name: str, args: LinodeDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        _check(args)
+        super().__init__("slipway:index:LinodeDatabase", name, None, opts)
+        addresses = known_grantees(args["servers"], "address", "has no public address that it connects from")
+        suffix = random.RandomId(
+            f"{name}-id",
+            byte_length=3,
+            keepers={"region": args.get("region", DEFAULT_REGION)},
+            opts=pulumi.ResourceOptions(parent=self),
+        ).hex
+        database = linode.DatabasePostgresqlV2(
+            f"{name}-database",
+            label=suffix.apply(lambda digits: f"{cloud_name(name, 32 - 7)}-{digits}"),
+            engine_id=f"postgresql/{args.get('version', DEFAULT_VERSION)}",
+            region=args.get("region", DEFAULT_REGION),
+            type=args.get("size", DEFAULT_SIZE),
+            cluster_size=args.get("nodes", 1),
+            allow_lists=[address.apply(_network) for address in addresses],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=not args.get("experiment", False),
+                ignore_changes=["updates"],  # when it is maintained, which Linode chooses
+                additional_secret_outputs=["rootPassword"],
+            ),
+        )
+        finish(
+            self,
+            {
+                "engine": "postgresql",
+                "host": database.host_primary,
+                "port": database.port,
+                "name": NAME,
+                # Linode's plug-in has all of these as secrets, which but one they are not
+                "user": pulumi.Output.unsecret(database.root_username),
+                "ca_certificate": args.get("ca_certificate")
+                or pulumi.Output.unsecret(database.ca_cert).apply(authority),
+                "connections": 0,
+            },
+            database.root_password,
+        )
+
+
+def authority(text: str) -> str:
+    """The certificate authority in PEM, also where it is told in base64, as the API has it."""
+    return text if text.lstrip().startswith("-----BEGIN") else base64.b64decode(text).decode()
+
+
+def _network(address: str) -> str:
+    return address if "/" in address else f"{address}/{128 if ':' in address else 32}"
+
+
+def _check(args: LinodeDatabaseArgs) -> None:
+    check_known(args, LinodeDatabaseArgs)
+    check_choice("engine", args.get("engine", "postgresql"), ["postgresql"])
+    for key, form in (("version", _VERSION), ("region", LINODE_REGION), ("size", LINODE_TYPE)):
+        form.check(key, args.get(key))
+    if args.get("name", NAME) != NAME:
+        raise ValueError(f"name: {args.get('name')!r} cannot be made by Slipway on Linode; leave it out ({NAME!r})")
+    if args.get("nodes", 1) not in (1, 2, 3):
+        raise ValueError(f"nodes: {args.get('nodes')!r} is out of range; give 1 to 3")
+    check_certificate(args.get("ca_certificate"))
