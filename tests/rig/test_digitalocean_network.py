@@ -287,6 +287,7 @@ def test_a_refresh_of_an_assignment_whose_address_is_gone_fails_as_the_plug_in_d
 def test_a_vpc_has_members_and_goes_after_them(paper: PaperCloud, ocean: OceanOf) -> None:
     """openapi delete_vpc.yml: "a VPC that still has members will result in a 403 Forbidden"."""
     it = ocean(service.VPC)
+    service.make_default_vpc(paper.account, "nyc3")
     vpc, network = it.create(name="apps", region="nyc3", ipRange="10.10.10.0/24")
     identity, state = droplet(ocean, vpcUuid=vpc)
     assert (state["vpcUuid"], network["default"]) == (vpc, False)
@@ -297,8 +298,26 @@ def test_a_vpc_has_members_and_goes_after_them(paper: PaperCloud, ocean: OceanOf
     assert paper.empty
 
 
+def test_the_first_vpc_of_a_region_is_its_default_for_ever(paper: PaperCloud, ocean: OceanOf) -> None:
+    """digitalocean/godo 337: "the first VPC created in a region will become its default"; openapi delete_vpc.yml:
+    "The default VPC for a region can not be deleted"."""
+    it = ocean(service.VPC)
+    with pytest.raises(CallFailedError, match="404 unable to find default VPC in nyc3 region"):
+        it.invoke("digitalocean:index/getVpc:getVpc", region="nyc3")
+    vpc, network = it.create(name="apps", region="nyc3")
+    assert network["default"] is True
+    with pytest.raises(CallFailedError, match="403 Can not delete default VPC"):
+        it.delete(network, vpc)
+    assert it.invoke("digitalocean:index/getVpc:getVpc", region="nyc3")["id"] == vpc
+    assert droplet(ocean)[1]["vpcUuid"] == vpc  # whoever names none
+    assert it.create(name="second", region="nyc3")[1]["default"] is False
+    droplet(ocean, name="other", region="ams3")  # whose VPC the service makes
+    assert it.create(name="third", region="ams3")[1]["default"] is False
+
+
 def test_a_vpc_is_found_by_id_name_and_region(paper: PaperCloud, ocean: OceanOf) -> None:
     """SDK, getVpc: "the `region` ... the default VPC for the region"; a droplet without a VPC goes to that one."""
+    service.make_default_vpc(paper.account, "nyc3")
     vpc, made = ocean(service.VPC).create(name="apps", region="nyc3")
     get = "digitalocean:index/getVpc:getVpc"
     it = ocean(service.VPC)

@@ -61,7 +61,8 @@ def test_a_token_comes_from_the_variable_or_the_configuration(
 
 def test_a_linode_boots_from_its_decoded_user_data_with_its_keys_for_root(paper: PaperCloud, linodes: LinodeOf) -> None:
     """SDK: `metadatas[].user_data` is base64; `authorized_keys` are "for the root user"."""
-    identity, outputs = instance(linodes, metadatas=metadata("#cloud-config\n{}"), tags=["shop"])
+    wish = {"metadatas": metadata("#cloud-config\n{}"), "interfaceGeneration": "legacy_config"}
+    identity, outputs = instance(linodes, **wish, tags=["shop"])
     (wishes,) = paper.wishes.values()
     assert (wishes["user_data"], wishes["login"], wishes["public_keys"]) == ("#cloud-config\n{}", "root", [KEY])
     assert (wishes["hostname"], wishes["debian"], wishes["cloud"]) == ("web", 13, "linode")
@@ -136,7 +137,10 @@ def test_labels_are_unique_and_made_when_absent(paper: PaperCloud, linodes: Lino
 def test_the_plug_in_refuses_in_a_preview(linodes: LinodeOf) -> None:
     """TF instance/schema_resource.go: lengths, `StringInSlice`, `RequiredWith`; what would have no effect here."""
     it = linodes(service.INSTANCE)
-    wishes = {"label": "ab", "rootPass": "short", "migrationType": "hot", "diskEncryption": "yes"}
+    wishes = {
+        "label": "ab", "rootPass": "short", "migrationType": "hot", "diskEncryption": "yes",
+        "interfaceGeneration": "legacy",
+    }  # fmt: skip
     assert sorted(it.check(**{**INSTANCE, **wishes})[1]) == sorted(wishes)
     without = {name: value for name, value in INSTANCE.items() if name != "image"}
     assert "`image` must be specified" in it.check(**without)[1]["authorizedKeys"]
@@ -151,6 +155,8 @@ def test_what_the_rig_cannot_make_is_refused_as_that(paper: PaperCloud, linodes:
     without = {name: value for name, value in INSTANCE.items() if name not in ("image", "authorizedKeys")}
     with pytest.raises(CallFailedError, match="from an image only"):
         linodes(service.INSTANCE).create(**without)
+    with pytest.raises(CallFailedError, match="no Linode interfaces: set interface_generation to legacy_config"):
+        instance(linodes, interfaceGeneration="linode")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,7 @@ def test_what_the_rig_cannot_make_is_refused_as_that(paper: PaperCloud, linodes:
         ({"metadatas": metadata("x")}, True),
         ({"authorizedKeys": []}, True),
         ({"firewallId": 1}, True),
+        ({"interfaceGeneration": "linode"}, True),
         ({"label": "other"}, False),
         ({"type": "g6-standard-1"}, False),
         ({"tags": ["x"]}, False),

@@ -93,22 +93,13 @@ class GetVpc(service.DigitalOceanFunction):
     def answer(self, account: Account, inputs: Properties) -> Properties:
         every = account.things(service.VPC)
         if inputs.get("region"):
-            if inputs["region"] not in catalog.REGIONS:
+            if not service.has_default_vpc(account, inputs["region"]):
                 raise ServiceError(404, f"unable to find default VPC in {inputs['region']} region")
             return _default_vpc(account, inputs["region"])
         for identity, thing in every.items():
             if inputs.get("id") == identity or inputs.get("name") == thing["name"]:
-                return {
-                    "id": identity,
-                    "name": thing["name"],
-                    "region": thing["region"],
-                    "ipRange": thing["ip_range"],
-                    "description": thing["description"],
-                    "urn": f"do:vpc:{identity}",
-                    "default": False,
-                    "createdAt": thing["created_at"],
-                }
-        for region in catalog.REGIONS:
+                return _vpc(identity, thing)
+        for region in filter(lambda slug: service.has_default_vpc(account, slug), catalog.REGIONS):
             if inputs.get("id") == service.default_vpc(account, region) or inputs.get("name") == f"default-{region}":
                 return _default_vpc(account, region)
         raise ServiceError(404, f"no VPC found with {inputs}")
@@ -159,15 +150,27 @@ def _keys(account: Account) -> list[dict[str, Any]]:
 
 def _default_vpc(account: Account, region: str) -> Properties:
     identity = service.default_vpc(account, region)
-    return {
-        "id": identity,
+    derived = {
         "name": f"default-{region}",
         "region": region,
-        "ipRange": service.default_range(region),
+        "ip_range": service.default_range(region),
         "description": "",
-        "urn": f"do:vpc:{identity}",
         "default": True,
-        "createdAt": "2025-01-01T00:00:00Z",
+        "created_at": "2025-01-01T00:00:00Z",
+    }
+    return _vpc(identity, service.found(account, identity, service.VPC) or derived)
+
+
+def _vpc(identity: str, thing: dict[str, Any]) -> Properties:
+    return {
+        "id": identity,
+        "name": thing["name"],
+        "region": thing["region"],
+        "ipRange": thing["ip_range"],
+        "description": thing["description"],
+        "urn": f"do:vpc:{identity}",
+        "default": thing["default"],
+        "createdAt": thing["created_at"],
     }
 
 

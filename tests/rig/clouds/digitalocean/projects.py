@@ -50,6 +50,7 @@ class Vpc(service.DigitalOceanResource):
                 "description": inputs.get("description", ""),
                 "ip_range": inputs.get("ipRange") or service.free_range(account),
                 "created_at": now(),
+                "default": service.make_default_vpc(account, inputs["region"]),
             }
             service.put(account, identity, service.VPC, thing)
         return identity
@@ -63,7 +64,7 @@ class Vpc(service.DigitalOceanResource):
             "region": thing["region"],
             "ipRange": thing["ip_range"],
             "vpcUrn": f"do:vpc:{identity}",
-            "default": False,
+            "default": thing["default"],
             "createdAt": thing["created_at"],
         }
         return {**told, "description": thing["description"]} if thing["description"] else told
@@ -75,7 +76,10 @@ class Vpc(service.DigitalOceanResource):
             thing.update(name=inputs["name"], description=inputs.get("description", ""))
 
     def give_back(self, account: Account, identity: str, state: Properties) -> None:
-        service.needed(account, identity, service.VPC, "VPC")
+        thing = service.needed(account, identity, service.VPC, "VPC")
+        if thing["default"]:
+            # openapi, `delete_vpc.yml`: "The default VPC for a region can not be deleted", in a 403
+            raise ServiceError(403, "Can not delete default VPC")
         if any(thing.get("vpc") == identity for thing in account.things().values()):
             # openapi, `delete_vpc.yml`: "a VPC that still has members will result in a 403 Forbidden"
             raise ServiceError(403, "Can not delete VPC with members")

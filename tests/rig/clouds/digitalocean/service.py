@@ -132,12 +132,31 @@ def tags_of_the_account(account: Account) -> set[str]:
     return {tag for thing in account.things().values() if thing["cloud"] == CLOUD for tag in thing.get("tags", ())}
 
 
-# -- what an account has from the beginning: derived, so that an empty account stays empty ----------------------------
+# -- what an account has by itself: derived, so that an empty account stays empty -------------------------------------
 
 
 def default_vpc(account: Account, region: str) -> str:
     """The id of the region's default VPC, which everything goes to that is told no other."""
-    return str(uuid.uuid5(_OWN, f"{account.tag}/vpc/{region}"))
+    every = account.things(VPC).items()
+    own = [identity for identity, thing in every if thing["default"] and thing["region"] == region]
+    return own[0] if own else str(uuid.uuid5(_OWN, f"{account.tag}/vpc/{region}"))
+
+
+def has_default_vpc(account: Account, region: str) -> bool:
+    """Whether the region has its default VPC already, which comes with the first thing that needs one."""
+    return bool(account.read()["counters"].get(_default_vpc(region)))
+
+
+def make_default_vpc(account: Account, region: str) -> bool:
+    """Note that the region has its default VPC; whether that is new.
+
+    digitalocean/godo, issue 337: "the first VPC created in a region will become its default", and nobody can delete it.
+    """
+    return account.next(_default_vpc(region)) == 1
+
+
+def _default_vpc(region: str) -> str:
+    return f"{CLOUD}/default-vpc/{region}"
 
 
 def default_range(region: str) -> str:
@@ -147,6 +166,8 @@ def default_range(region: str) -> str:
 
 def vpc_of(account: Account, wish: str | None, region: str) -> str:
     """The VPC that a thing of this region goes to."""
+    if not wish:
+        make_default_vpc(account, region)
     if not wish or wish == default_vpc(account, region):
         return default_vpc(account, region)
     thing = found(account, wish, VPC)

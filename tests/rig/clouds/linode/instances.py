@@ -57,13 +57,14 @@ class Instance(service.LinodeResource):
         "migrationType": "cold",
     }
     takes = (
-        "authorizedKeys", "backupsEnabled", "booted", "diskEncryption", "firewallId", "image", "ipv4s", "label",
-        "maintenancePolicy", "metadatas", "migrationType", "networkHelper", "privateIp", "region", "resizeDisk",
-        "rootPass", "swapSize", "tags", "type", "watchdogEnabled",
+        "authorizedKeys", "backupsEnabled", "booted", "diskEncryption", "firewallId", "image", "interfaceGeneration",
+        "ipv4s", "label", "maintenancePolicy", "metadatas", "migrationType", "networkHelper", "privateIp", "region",
+        "resizeDisk", "rootPass", "swapSize", "tags", "type", "watchdogEnabled",
     )  # fmt: skip
     unordered = ("tags", "ipv4s")
     replacing = (
-        "authorizedKeys", "diskEncryption", "firewallId", "image", "ipv4s", "metadatas.userData", "networkHelper",
+        "authorizedKeys", "diskEncryption", "firewallId", "image", "interfaceGeneration", "ipv4s",
+        "metadatas.userData", "networkHelper",
     )  # fmt: skip
 
     def recomputed(self, state: Properties, inputs: Properties) -> tuple[str, ...]:
@@ -82,6 +83,8 @@ class Instance(service.LinodeResource):
             )
         if inputs.get("diskEncryption", "enabled") not in ("enabled", "disabled", UNKNOWN):
             yield "diskEncryption", 'expected disk_encryption to be one of ["enabled" "disabled"]'
+        if inputs.get("interfaceGeneration", "linode") not in ("linode", "legacy_config", UNKNOWN):
+            yield "interfaceGeneration", 'expected interface_generation to be one of ["linode" "legacy_config"]'
         for name in ("authorizedKeys", "swapSize"):
             if name in inputs and "image" not in inputs:
                 yield name, "all of `image` must be specified"
@@ -90,6 +93,9 @@ class Instance(service.LinodeResource):
         region = rules.place(inputs["region"], inputs["type"])
         if "image" not in inputs:
             raise RefusedError("this stand-in makes Linodes from an image only")
+        if inputs.get("interfaceGeneration") == "linode":
+            # SDK: "Linode interfaces must be created using a separate resource before this Linode can be booted"
+            raise RefusedError("this stand-in has no Linode interfaces: set interface_generation to legacy_config")
         image = rules.image(inputs["image"])
         keys = rules.keys(inputs.get("authorizedKeys", []))
         if not keys and "rootPass" not in inputs:
