@@ -132,6 +132,19 @@ def check_refused(run: Run, make: Callable[[], Any], message: str) -> None:
     assert not [name for name in run(program).names if name.startswith("server")]
 
 
+def check_told(run: Run, engine: Engine, warned: list[str], make: Callable[[], Any], changed: str) -> None:
+    """Settings that are not what the machine was made with are told by name, and only those."""
+    run(make)
+    assert warned == []
+    engine.stashed["server-made-with-1"] = {"admin_keys": "0123456789ab"}
+    recorder = run(make)
+    assert list(recorder["server-made-with-1"].ignoreChanges) == ["input"]
+    assert [text.split(";")[0] for text in warned] == [
+        f"server: the machine was made with other settings than it has now ({changed})"
+    ]
+    assert "set generation to 2" in warned[0]
+
+
 def check_imports(component: str, wanted: str) -> None:
     """Only the SDK of its own cloud comes with a server."""
     program = (

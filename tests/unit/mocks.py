@@ -21,6 +21,8 @@ class Engine(pulumi.runtime.Mocks):
         self.status: dict[str, Any] = {"exists": False, "running": False, "labels": {}}
         self.outputs: dict[str, dict[str, Any]] = {}
         """What resources of a type (by its token) have besides their inputs; `id` is the resource's id."""
+        self.stashed: dict[str, Any] = {}
+        """What stashes (by name) were given first; absent: what they are given now."""
         self.answers: dict[str, dict[str, Any]] = {}
         """What functions (by token) answer."""
 
@@ -32,6 +34,8 @@ class Engine(pulumi.runtime.Mocks):
                 "privateKeyPem": f"{args.name}-private",
                 "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n",
             }
+        elif args.typ == "pulumi:index:Stash":
+            state |= {"output": self.stashed.get(args.name, args.inputs.get("input"))}
         elif args.typ == "random:index/randomId:RandomId":
             state |= {"hex": "ab12cd"}
         elif args.typ == "random:index/randomPassword:RandomPassword":

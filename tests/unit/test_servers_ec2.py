@@ -174,13 +174,11 @@ def test_resources_and_lookups_use_the_provider_that_was_given(run: Run, engine:
         assert "::frankfurt::" in call.provider, call.token
 
 
-def test_a_setting_that_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
-    engine.outputs["aws:ec2/instance:Instance"]["subnetId"] = "subnet-00000001"
-    run(lambda: server(subnet_id="subnet-00000002", generation=3))
-    assert [line.split(";")[0] for line in warned] == [
-        "server: subnet_id is 'subnet-00000002' now, but the machine was made with 'subnet-00000001' and keeps it"
-    ]
-    assert "set generation to 4" in warned[0]
+def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
+    def make() -> Ec2Server:
+        return server(image="debian-12", subnet_id=pulumi.Output.from_input("subnet-1"), disk=20, tags={"team": "web"})
+
+    cloud_servers.check_told(run, engine, warned, make, "admin_keys, image, subnet_id")
 
 
 # ---------------------------------------------------------------------------------------------------------- firewall

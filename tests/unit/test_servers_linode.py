@@ -153,11 +153,19 @@ def test_all_uses_the_provider_that_was_given(run: Run) -> None:
         assert "::mine::" in recorder[name].provider, name
 
 
-def test_a_region_that_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
-    engine.outputs["linode:index/instance:Instance"]["region"] = "us-east"
-    run(lambda: server(region="fr-par"))
+def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
+    cloud_servers.check_told(
+        run, engine, warned, lambda: server(region="fr-par", type="g6-standard-1"), "admin_keys, region"
+    )
+
+
+def test_the_server_stays_in_the_region_of_its_reserved_address(run: Run, engine: Engine, warned: list[str]) -> None:
+    engine.outputs["linode:index/reservedIp:ReservedIp"]["region"] = "us-east"
+    recorder = run(lambda: reserved(region="fr-par", generation=2))
+    assert list(recorder["server-address"].ignoreChanges) == ["region"]
+    assert recorder.input("server-machine-2", "region") == "us-east"
     assert len(warned) == 1
-    assert warned[0].startswith("server: region is 'fr-par' now, but the machine was made with 'us-east' and keeps it")
+    assert warned[0].startswith("server: region is 'fr-par' now, but the server's address is in 'us-east'")
 
 
 # --------------------------------------------------------------------------------------------------------- addresses

@@ -13,7 +13,7 @@ from .checks import check_known
 from .common import Draft, MachineArgs, Made, Server, StaticAddress, begin, check_machine, finish, user_data
 from .forms import DO_IMAGE, DO_REGION, DO_SIZE, DO_TAG, PROJECT, VPC_UUID
 from .grantee import granted
-from .later import tell_later
+from .later import tell_later, tell_region
 from .openings import Opening, check_openings, openings
 from .sizes import DROPLET_SIZE, check_memory
 
@@ -163,13 +163,12 @@ def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> p
 def _machine(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> digitalocean.Droplet:
     tag, firewall = _firewall(draft)
     key = digitalocean.SshKey(f"{draft.name}-key", public_key=draft.keys.deploy_public, opts=draft.child)
-    image = args.get("image", DEFAULT_IMAGE)
     machine = digitalocean.Droplet(
         draft.of_generation("machine"),
         name=draft.hostname,
         region=region,
         size=args.get("size", DROPLET_SIZE),
-        image=image,
+        image=args.get("image", DEFAULT_IMAGE),
         vpc_uuid=_vpc(draft, args, region),
         ssh_keys=[key.fingerprint],
         user_data=user_data(draft, args),
@@ -184,17 +183,6 @@ def _machine(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) 
             ignore_changes=["image", "region", "ssh_keys", "user_data", "vpc_uuid"],
         ),
     )
-    tell_later(draft, image=(image, machine.image), vpc_uuid=(args.get("vpc_uuid"), machine.vpc_uuid))
-    _tell_region(draft, args.get("region", DEFAULT_REGION), region)
+    tell_later(draft, args, at_once=("project_id", "region", "size", "tags"))
+    tell_region(draft, args.get("region", DEFAULT_REGION), region)
     return machine
-
-
-def _tell_region(draft: Draft, asked: str, actual: pulumi.Output[str]) -> None:
-    def tell(known: str) -> None:
-        if known != asked:
-            pulumi.log.warn(
-                f"{draft.name}: region is {asked!r} now, but the server's address is in {known!r} and the server "
-                "stays with it; for one in another region make another server (or stack)"
-            )
-
-    actual.apply(tell)

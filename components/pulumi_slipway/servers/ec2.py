@@ -262,5 +262,5 @@ def _machine(
             ],
         ),
     )
-    tell_later(draft, ami=(args.get("ami"), machine.ami), subnet_id=(args.get("subnet_id"), machine.subnet_id))
+    tell_later(draft, args, at_once=("disk", "instance_type", "tags"))
     return machine

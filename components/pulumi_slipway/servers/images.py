@@ -56,17 +56,15 @@ def newest_image(name: str, instance_type: str, opts: pulumi.InvokeOptions) -> p
     image = IMAGES[name]
     kind = aws.ec2.get_instance_type_output(instance_type=instance_type, opts=opts)
     architecture = kind.supported_architectures.apply(lambda supported: architecture_of(instance_type, supported))
-    found = aws.ec2.get_ami_output(
-        most_recent=True,
-        owners=[image.owner],
-        filters=[
-            aws.ec2.GetAmiFilterArgs(
-                name="name", values=[architecture.apply(lambda known: image.name.format(ARCHITECTURES[known]))]
-            ),
-            aws.ec2.GetAmiFilterArgs(name="architecture", values=[architecture]),
-            aws.ec2.GetAmiFilterArgs(name="virtualization-type", values=["hvm"]),
-            aws.ec2.GetAmiFilterArgs(name="root-device-type", values=["ebs"]),
-        ],
-        opts=opts,
-    )
-    return found.id
+    filters = architecture.apply(lambda known: _filters(image, known))
+    return aws.ec2.get_ami_output(most_recent=True, owners=[image.owner], filters=filters, opts=opts).id
+
+
+def _filters(image: Image, architecture: str) -> list[aws.ec2.GetAmiFilterArgsDict]:
+    wanted = {
+        "name": image.name.format(ARCHITECTURES[architecture]),
+        "architecture": architecture,
+        "virtualization-type": "hvm",
+        "root-device-type": "ebs",
+    }
+    return [{"name": name, "values": [value]} for name, value in wanted.items()]

@@ -124,12 +124,11 @@ def _machine(draft: Draft, args: LightsailServerArgs) -> aws.lightsail.Instance:
         opts=draft.child,
     )
     zone: pulumi.Input[str] = args.get("availability_zone", "") or _first_zone(draft)
-    bundle, blueprint = args.get("bundle", DEFAULT_BUNDLE), args.get("blueprint", DEFAULT_BLUEPRINT)
     machine = aws.lightsail.Instance(
         draft.of_generation("machine"),
         availability_zone=zone,
-        blueprint_id=blueprint,
-        bundle_id=bundle,
+        blueprint_id=args.get("blueprint", DEFAULT_BLUEPRINT),
+        bundle_id=args.get("bundle", DEFAULT_BUNDLE),
         key_pair_name=key.name,
         user_data=user_data(draft, args, render=render_launch_script),
         tags=args.get("tags"),
@@ -139,12 +138,7 @@ def _machine(draft: Draft, args: LightsailServerArgs) -> aws.lightsail.Instance:
             ignore_changes=["availability_zone", "blueprint_id", "bundle_id", "key_pair_name", "user_data"],
         ),
     )
-    tell_later(
-        draft,
-        availability_zone=(args.get("availability_zone"), machine.availability_zone),
-        bundle=(bundle, machine.bundle_id),
-        blueprint=(blueprint, machine.blueprint_id),
-    )
+    tell_later(draft, args, at_once=("tags",))
     return machine
 
 

@@ -18,7 +18,7 @@ from .checks import check_known
 from .common import Draft, MachineArgs, Made, Server, StaticAddress, begin, check_machine, finish, host_name, user_data
 from .forms import LINODE_IMAGE, LINODE_REGION, LINODE_TAG, LINODE_TYPE
 from .grantee import granted
-from .later import tell_later
+from .later import tell_later, tell_region
 from .openings import Opening, check_openings, openings
 from .sizes import LINODE_TYPE as DEFAULT_TYPE
 from .sizes import check_memory
@@ -173,13 +173,13 @@ def _machine(
         tags=args.get("tags"),
         opts=draft.child,
     )
-    region, image = args.get("region", DEFAULT_REGION), args.get("image", DEFAULT_IMAGE)
+    region = args.get("region", DEFAULT_REGION)
     machine = linode.Instance(
         draft.of_generation("machine"),
         label=unique.apply(lambda digits: label("", draft.name, f"-{draft.generation}-{digits}", _LONGEST_LABEL)),
         region=reserved.region if reserved else region,
         type=args.get("type", DEFAULT_TYPE),
-        image=image,
+        image=args.get("image", DEFAULT_IMAGE),
         authorized_keys=[draft.keys.deploy_public],
         metadatas=[linode.InstanceMetadataArgs(user_data=user_data(draft, args).apply(encoded))],
         firewall_id=firewall.id.apply(int),
@@ -192,5 +192,7 @@ def _machine(
             ignore_changes=["authorized_keys", "firewall_id", "image", "interface_generation", "metadatas", "region"],
         ),
     )
-    tell_later(draft, image=(image, machine.image), region=(region, machine.region))
+    if reserved:
+        tell_region(draft, region, reserved.region)
+    tell_later(draft, args, at_once=("reserved_address", "tags", "type", *(("region",) if reserved else ())))
     return machine
