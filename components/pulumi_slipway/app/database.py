@@ -56,6 +56,7 @@ def app_database(app: CheckedApp, args: WebAppArgs) -> AppDatabase:
             )
         )
     described = cast("pulumi.Output[Database]", pulumi.Output.from_input(given))
+    described["engine"].apply(lambda engine: _check_fits(app, engine))  # known in a preview, whatever else is not
     password = args.get("database_password", "")
     variables = pulumi.Output.all(described, password).apply(lambda known: _variables(app, known[0], known[1]))
     return AppDatabase(described, pulumi.Output.secret(variables))
@@ -116,17 +117,23 @@ def _pool_advice(app: CheckedApp, facts: Mapping[str, Any], connections: int, co
     if not concurrency and not (facts.get("cpus") and facts.get("memory_mb")):
         return ""
     workers = worker_count(facts.get("cpus", 0), facts.get("memory_mb", 0), concurrency, SiteSpec.max_workers)
-    return pool_advice(app.name, connections, workers, POOL if app.entry.kind == "asgi" else SiteSpec.threads)
+    each = POOL if app.entry.kind == "asgi" else SiteSpec.threads
+    return pool_advice(app.name, connections, workers, each, 1 if app.strategy == "stop-first" else 2)
+
+
+def _check_fits(app: CheckedApp, engine: str) -> None:
+    try:
+        if app.database_driver is not None and engine != OWN["engine"]:
+            check_driver(app.database_driver, engine)
+    except ValueError as error:
+        raise pulumi.RunError(f"{app.name}: {error}") from None
 
 
 def _variables(app: CheckedApp, database: Database, password: str) -> dict[str, str]:
     if database["engine"] == OWN["engine"]:
         return {}
     driver = app.database_driver or choose_driver(database["engine"], app.packages)
-    try:
-        return database_variables(database, password, driver, ca_path(app.name, database["ca_certificate"]))
-    except ValueError as error:
-        raise pulumi.RunError(f"{app.name}: {error}") from None
+    return database_variables(database, password, driver, ca_path(app.name, database["ca_certificate"]))
 
 
 def _is_sqlite(database: object) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from .memory import SYSTEM_MB, WORKER_MB
+
 POOL = 15
 """Connections that one asynchronous worker opens by SQLAlchemy's defaults (a pool of 5, and 10 on top of it)."""
-WORKER_MIB = 256
 
 
 def worker_count(cpus: int, memory_mib: int, concurrency: str = "", max_workers: int | None = None) -> int:
     """How many workers gunicorn starts on such a machine: what `templates/gunicorn.conf.py.j2` computes there."""
     if concurrency.isdigit() and int(concurrency) > 0:
         return int(concurrency)
-    limits = [cpus + 1, memory_mib // WORKER_MIB, *([max_workers] if max_workers is not None else [])]
-    return max(1, min(limits))
+    fitting = (memory_mib - SYSTEM_MB) // WORKER_MB
+    return max(1, min(cpus + 1, fitting, *([max_workers] if max_workers is not None else [])))
 
 
 def pool_advice(app: str, connections: int, workers: int, each: int, slots: int = 2) -> str:
