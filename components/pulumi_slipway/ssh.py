@@ -99,17 +99,18 @@ def connect(
     address: str,
     port: int,
     user: str,
-    private_key: str,
+    private_key: str | Sequence[paramiko.PKey],
     host_keys: Sequence[str],
     timeout: float = HANDSHAKE_TIMEOUT,
 ) -> Iterator[Connection]:
     """Connects to `address` if it holds one of `host_keys` (authorized_keys lines).
 
+    `private_key` is OpenSSH text, or several keys (as of an agent) that are offered in turn.
     `timeout` (seconds) bounds each part of the handshake, so that a listener that accepts and stays silent is left.
     Raises `WrongHostKeyError`, `RefusedKeyError` or `SshError`.
     """
     pinned = [_bare(line) for line in host_keys]
-    key = load_private_key(private_key)
+    keys = [load_private_key(private_key)] if isinstance(private_key, str) else private_key
     transport: paramiko.Transport | None = None
     try:
         connection = socket.create_connection((address, port), timeout)
@@ -125,10 +126,11 @@ def connect(
                 f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. "
                 "Another machine answers at this address, or its key was changed outside Pulumi."
             )
-        transport.auth_publickey(user, key)
+        _log_in(transport, user, keys)
         yield Connection(transport, address, presented)
     except paramiko.AuthenticationException as error:
-        raise RefusedKeyError(f"{address}:{port} does not accept the deploy key for user {user!r}") from error
+        which = "the deploy key" if user == "deploy" else "the key"
+        raise RefusedKeyError(f"{address}:{port} does not accept {which} for user {user!r}") from error
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise SshError(f"{address}:{port}: {error or type(error).__name__}") from error
     finally:
@@ -156,6 +158,29 @@ def load_private_key(text: str) -> paramiko.PKey:
         except (paramiko.SSHException, ValueError):
             continue
     raise SshError("the private key is neither ed25519, ECDSA nor RSA in OpenSSH form")
+
+
+def agent_keys() -> list[paramiko.PKey]:
+    """The keys of the running ssh-agent; raises `SshError` when there is no agent, or none in it."""
+    keys: list[paramiko.PKey] = list(paramiko.Agent().get_keys())
+    if not keys:
+        raise SshError(
+            "no ssh-agent with a key in it is running: start one (`eval $(ssh-agent)`), and `ssh-add` the key"
+        )
+    return keys
+
+
+def _log_in(transport: paramiko.Transport, user: str, keys: Sequence[paramiko.PKey]) -> None:
+    """Offers the keys in turn; sshd ends it when there are too many."""
+    for number, key in enumerate(keys, start=1):
+        try:
+            transport.auth_publickey(user, key)
+        except paramiko.AuthenticationException:
+            if number == len(keys) or not transport.is_active():
+                raise
+        if transport.is_authenticated():
+            return
+    raise paramiko.AuthenticationException("the server asks for more than a key")
 
 
 def _bare(line: str) -> str:

@@ -53,7 +53,7 @@ def test_a_rollback_killed_at_any_moment_leaves_a_release_serving(app: App, fres
 
 def test_a_change_of_the_site_killed_at_any_moment_leaves_valid_files(app: App) -> None:
     files = json.loads(json.dumps(_site_files(app)))
-    path = f"/etc/nginx/sites-enabled/{app.name}.conf"
+    path = f"/etc/nginx/sites-enabled/zz-slipway-{app.name}.conf"
     for moment in range(1, 40, _STEP):
         changed = {**files, path: {**files[path], "content": files[path]["content"] + f"# edition {moment}\n"}}
         with app.server.visited() as visits:

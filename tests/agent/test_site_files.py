@@ -19,14 +19,14 @@ def _content(path: str, **spec: object) -> str:
 def test_all_files_lie_where_the_agent_lets_them() -> None:
     assert sorted(render_site(SiteSpec("shop", ["shop.example"]))) == [
         "/etc/nginx/conf.d/00-slipway.conf",
-        "/etc/nginx/sites-enabled/shop.conf",
+        "/etc/nginx/sites-enabled/zz-slipway-shop.conf",
         "/etc/slipway/apps/shop/gunicorn.conf.py",
         "/etc/supervisor/conf.d/shop.conf",
     ]
 
 
 def test_names_and_addresses_are_answered() -> None:
-    text = _content("/etc/nginx/sites-enabled/shop.conf", addresses=["10.1.2.3", "2001:db8::1"])
+    text = _content("/etc/nginx/sites-enabled/zz-slipway-shop.conf", addresses=["10.1.2.3", "2001:db8::1"])
     assert text.count("server_name shop.example 10.1.2.3 [2001:db8::1];") == 2
 
 
@@ -36,7 +36,7 @@ def test_a_site_without_any_name_is_refused() -> None:
 
 
 def test_static_files_have_a_place_only_if_there_are_any() -> None:
-    path = "/etc/nginx/sites-enabled/shop.conf"
+    path = "/etc/nginx/sites-enabled/zz-slipway-shop.conf"
     assert "alias" not in _content(path)
     assert "location /assets/ {\n        alias /run/slipway/shop/live/static/;" in _content(path, static_url="/assets/")
 

@@ -28,7 +28,7 @@ def test_running_it_again_changes_nothing_and_reloads_nothing(app: App) -> None:
 def test_an_invalid_file_is_put_back_with_all_others(app: App, name: str) -> None:
     files = _files(app)
     broken = {
-        "nginx": (f"/etc/nginx/sites-enabled/{app.name}.conf", "nonsense here;\n", "nonsense"),
+        "nginx": (f"/etc/nginx/sites-enabled/zz-slipway-{app.name}.conf", "nonsense here;\n", "nonsense"),
         "supervisor": (f"/etc/supervisor/conf.d/{app.name}.conf", "[program:x]\nautostart=perhaps\n", "perhaps"),
         "gunicorn": (f"/etc/slipway/apps/{app.name}/gunicorn.conf.py", "def (:\n", "no valid Python"),
     }
@@ -47,7 +47,7 @@ def test_an_invalid_file_is_put_back_with_all_others(app: App, name: str) -> Non
 
 
 def test_an_edited_or_missing_file_is_observed_and_put_right(app: App) -> None:
-    path = f"/etc/nginx/sites-enabled/{app.name}.conf"
+    path = f"/etc/nginx/sites-enabled/zz-slipway-{app.name}.conf"
     wanted = app.observe()["site"]["files"]
     app.server.shell(f"echo '# edited' >> {path}; rm /etc/nginx/slipway/tls.conf")
     seen = app.observe()["site"]["files"]

@@ -74,7 +74,7 @@ def test_a_rollback_on_the_server_is_shown_by_preview_and_undone_by_up(site: Che
 
 
 def test_a_file_edited_on_the_server_is_shown_by_preview_and_written_anew_by_up(site: Checkout) -> None:
-    path = "/etc/nginx/sites-enabled/guestbook.conf"
+    path = "/etc/nginx/sites-enabled/zz-slipway-guestbook.conf"
     wanted = site.machine.root_shell(f"cat {path}")
     site.machine.root_shell(f"echo '# edited by hand' >> {path}")
     assert path in site.pulumi("preview", "--stack", "dev").stdout

@@ -38,7 +38,7 @@ def bootstrap(document: Document) -> dict[str, Any]:
     began = time.monotonic()
     told, told_at = "", 0.0
     while True:
-        finished, errors = _cloud_init()
+        finished, errors = cloud_init()
         if finished and _marker().is_file():
             for error in errors:
                 say(f"warning: cloud-init: {error}")
@@ -79,7 +79,7 @@ def _run_script(deadline: Deadline, errors: list[str]) -> None:
             raise AgentError(f"the set-up of the server ended, but without {_marker()}: {_REMEDY}")
 
 
-def _cloud_init() -> tuple[bool, list[str]]:
+def cloud_init() -> tuple[bool, list[str]]:
     """Whether cloud-init has ended (or is not in use here), and what errors it tells of."""
     if not paths.rooted("/run/cloud-init").is_dir():
         return True, []

@@ -37,12 +37,16 @@ class Command:
 
 
 COMMANDS = {
+    "adopt": Command("adopt", "adopt"),
     "boot": Command("boot", "boot", detached=False),
     "bootstrap": Command("bootstrap", "bootstrap", detached=False),
     "claim": Command("claim", "claim"),
     "expect": Command("carry", "expect"),
     "forget": Command("carry", "forget"),
+    "give-back": Command("giveback", "give_back"),
+    "harden": Command("harden", "harden"),
     "hold": Command("hold", "hold"),
+    "confirm": Command("harden", "confirm"),
     "database": Command("database_server", "database"),
     "database-remove": Command("database_server", "remove"),
     "host-keys": Command("host_keys", "host_keys"),
@@ -59,8 +63,11 @@ COMMANDS = {
     "resume": Command("hold", "resume"),
     "rollback": Command("rollback", "rollback"),
     "send": Command("transfer", "send", detached=False, silent=True),
+    "settle": Command("adopt", "settle"),
     "site": Command("site", "site"),
+    "soften": Command("harden", "soften"),
     "status": Command("status", "status", detached=False),
+    "take-back": Command("harden", "take_back"),
     "units": Command("claim", "keep_units", detached=False),
     "upgrade": Command("upgrade", "upgrade"),
 }

@@ -7,7 +7,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from . import files, paths
+from . import adoption, files, paths
 from .errors import AgentError
 from .run import tool
 from .undo import Content
@@ -23,6 +23,27 @@ _CIPHERS = ":".join(
 
 Version = tuple[int, ...]
 
+_NO_DEFAULT = "# Others' sites are served here: which of them is the default is not ours to say.\n"
+# A request for a name that no site has is closed without an answer.
+_DEFAULT_SERVERS = """\
+server {
+    include /etc/nginx/slipway/listen-80-default.conf;
+    server_name _;
+    server_tokens off;
+    access_log off;
+    return 444;
+}
+server {
+    include /etc/nginx/slipway/listen-443-default.conf;
+    include /etc/nginx/slipway/tls.conf;
+    include /etc/nginx/slipway/tls-default.conf;
+    server_name _;
+    server_tokens off;
+    access_log off;
+    return 444;
+}
+"""
+
 
 @cache
 def version() -> Version:
@@ -34,11 +55,14 @@ def openssl_version() -> Version:
     return _version(tool(["openssl", "version"]), r"OpenSSL ([\d.]+)")
 
 
-def snippets(nginx: Version, openssl: Version, ipv6: bool, default_certificate: Path | None) -> dict[str, str]:
+def snippets(
+    nginx: Version, openssl: Version, ipv6: bool, default_certificate: Path | None, other_sites: bool = False
+) -> dict[str, str]:
     """What site files include, by name: the text that fits these versions.
 
     `default_certificate` is the folder of the certificate for visitors who name no host in the TLS handshake, as
-    those of an IP address do; without one they are turned away before anything is said.
+    those of an IP address do; without one they are turned away before anything is said. Beside `other_sites` there
+    are no default servers of ours.
     """
     http2 = nginx >= (1, 25, 1)
 
@@ -62,6 +86,7 @@ def snippets(nginx: Version, openssl: Version, ipv6: bool, default_certificate: 
         "listen-443.conf": listen(443, secure) + http2_on,
         "listen-80-default.conf": listen(80, " default_server"),
         "listen-443-default.conf": listen(443, f"{secure} default_server") + http2_on,
+        "default-servers.conf": _NO_DEFAULT if other_sites else _DEFAULT_SERVERS,
         "tls-default.conf": default_tls,
         "tls.conf": (
             "ssl_protocols TLSv1.2 TLSv1.3;\n"
@@ -85,7 +110,8 @@ def wanted_snippets(app: str, by_address: bool | None) -> dict[Path, Content | N
     if by_address is not None:
         apps[app] = by_address
     default = next((paths.tls(name) for name, answers in sorted(apps.items()) if answers), None)
-    texts = snippets(version(), openssl_version(), Path("/proc/net/if_inet6").exists(), default)
+    ipv6 = Path("/proc/net/if_inet6").exists()
+    texts = snippets(version(), openssl_version(), ipv6, default, adoption.other_sites())
     wanted: dict[Path, Content | None] = {}
     for name, text in texts.items():
         data = f"# Written by Slipway's agent for this version of nginx.\n{text}".encode()
@@ -102,6 +128,13 @@ def forget_app(app: str) -> None:
             files.write_atomic(path, content.data, content.mode)
     if _folder().is_dir() and not any(_folder().iterdir()):
         _folder().rmdir()
+
+
+def refresh() -> None:
+    """The snippets as they are to be now, for the apps that there are."""
+    forget_app("")
+    test()
+    reload()
 
 
 def test() -> None:

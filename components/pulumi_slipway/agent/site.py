@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from . import certificate, claim, files, nginx, paths, request, rollout, slots, undo
+from . import adoption, certificate, claim, files, hold, nginx, paths, request, rollout, slots, undo
 from .errors import AgentError
 from .journal import recorded
 from .lock import MACHINE, app_lock, held
@@ -37,6 +37,7 @@ def site(document: Document) -> dict[str, Any]:
         recorded(app.journal, "site", serial=serial) as entry,
     ):
         claim.require(app, document)
+        hold.lift(app, machine=contextlib.nullcontext())
         _finish_interrupted()
         slots.prepare_run(app)
         record = files.read_json(app.site_record) or {}
@@ -131,7 +132,7 @@ def _wanted(app: AppPaths, document: Document) -> dict[str, Content]:
 def _may_write(app: AppPaths, name: str) -> bool:
     own = re.escape(app.app)
     places = (
-        rf"/etc/nginx/sites-enabled/{own}\.conf",
+        rf"/etc/nginx/sites-enabled/zz-slipway-{own}\.conf",
         r"/etc/nginx/conf\.d/00-slipway\.conf",
         rf"/etc/supervisor/conf\.d/{own}\.conf",
         rf"/etc/slipway/apps/{own}/[a-z0-9][a-z0-9_.-]*",
@@ -139,17 +140,23 @@ def _may_write(app: AppPaths, name: str) -> bool:
     return any(re.fullmatch(place, name) for place in places)
 
 
+def _was_written(app: AppPaths, name: str) -> bool:
+    """Also where earlier versions wrote: a site's file of theirs beside that of this one would be a site too many."""
+    return _may_write(app, name) or name == f"/etc/nginx/sites-enabled/{app.app}.conf"
+
+
 def _targets(
     app: AppPaths, wanted: dict[str, Content], record: dict[str, Any], by_address: bool
 ) -> dict[Path, Content | None]:
     """All files that are to be, or (None) are not to be."""
     targets: dict[Path, Content | None] = {
-        paths.rooted(name): None for name in record.get("files", {}) if _may_write(app, name)
+        paths.rooted(name): None for name in record.get("files", {}) if _was_written(app, name)
     }
     targets.update({paths.rooted(name): content for name, content in wanted.items()})
     targets.update(nginx.wanted_snippets(app.app, by_address))
     default = paths.rooted("/etc/nginx/sites-enabled/default")
-    if default.is_symlink():  # the distribution's welcome page: it claims to be the default server
+    # the distribution's welcome page claims to be the default server
+    if default.is_symlink() and not adoption.other_sites():
         targets[default] = None
     return targets
 

@@ -7,12 +7,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from . import files, paths
+from . import adoption, files, paths
 from .run import tool
 
 _BOOT = "slipway-boot.service"
 _RENEW = "slipway-renew.service"
 _TIMER = "slipway-renew.timer"
+_NGINX = "nginx.service.d/slipway.conf"
 
 _UNITS = {
     _BOOT: """\
@@ -65,7 +66,7 @@ Restart=always
 RestartSec=500ms
 KillMode=mixed
 """,
-    "nginx.service.d/slipway.conf": """\
+    _NGINX: """\
 [Unit]
 Wants=slipway-boot.service
 After=slipway-boot.service
@@ -82,17 +83,18 @@ LimitNOFILE=65536
 def install(serving: bool) -> bool:
     """Have them as they are to be; whether there was anything to do. While an app is `serving`, nothing that serves
     is restarted for that."""
-    differing = [name for name, text in _UNITS.items() if not _is(_place(name), text)]
+    wanted = _wanted()
+    differing = [name for name, text in wanted.items() if not _is(_place(name), text)]
     # The mark is written last: without it systemd may not have been told of what an interrupted run wrote.
     if not differing and _is(_mark(), _digest()):
         return False
     for name in differing:
         files.folder(_place(name).parent)
-        files.write_atomic(_place(name), _UNITS[name].encode())
+        files.write_atomic(_place(name), wanted[name].encode())
     tool(["systemctl", "daemon-reload"])
     tool(["systemctl", "enable", "--quiet", _BOOT, _TIMER])
     tool(["systemctl", "start", "--no-block", _TIMER])
-    if not serving:
+    if not serving and _NGINX in wanted:
         tool(["systemctl", "try-restart", "nginx"])  # its limits are those that it was started with
     files.folder(paths.state())
     files.write_atomic(_mark(), _digest().encode())
@@ -117,12 +119,17 @@ def uninstall() -> None:
     tool(["systemctl", "daemon-reload"])
 
 
+def _wanted() -> dict[str, str]:
+    """Beside others' sites nginx stays as their owner has it: it serves ours without that, too."""
+    return {name: text for name, text in _UNITS.items() if name != _NGINX or not adoption.other_sites()}
+
+
 def _mark() -> Path:
     return paths.state() / "units"
 
 
 def _digest() -> str:
-    return hashlib.sha256(json.dumps(_UNITS).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_wanted()).encode()).hexdigest()
 
 
 def _is(path: Path, text: str) -> bool:

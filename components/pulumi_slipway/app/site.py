@@ -64,10 +64,12 @@ def render_site(site: SiteSpec) -> dict[str, ManagedFile]:
     names = [*site.domains, *(_server_name(address) for address in site.addresses)]
     if not names:
         raise ValueError(f"{site.app}: a site needs a domain or an address")
+    # A site's file is named to come last: where nobody says "default_server", the first one is the default, and on a
+    # server with others' sites it shall not be ours.
     values = {"site": site, "names": names, "stop_wait": site.graceful_timeout + STOP_MARGIN}
     return {
         "/etc/nginx/conf.d/00-slipway.conf": ManagedFile(_render("nginx-common.conf.j2", {})),
-        f"/etc/nginx/sites-enabled/{site.app}.conf": ManagedFile(_render("nginx-site.conf.j2", values)),
+        f"/etc/nginx/sites-enabled/zz-slipway-{site.app}.conf": ManagedFile(_render("nginx-site.conf.j2", values)),
         f"/etc/supervisor/conf.d/{site.app}.conf": ManagedFile(_render("supervisor.conf.j2", values)),
         f"/etc/slipway/apps/{site.app}/gunicorn.conf.py": ManagedFile(_render("gunicorn.conf.py.j2", values)),
     }
