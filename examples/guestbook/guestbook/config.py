@@ -23,6 +23,8 @@ def from_environment(*, debug: bool) -> dict[str, Any]:
     return {
         "SECRET_KEY": os.environ.get("SECRET_KEY") or ("only-for-development" if debug else None),
         "SQLALCHEMY_DATABASE_URI": os.environ.get("DATABASE_URL") or "sqlite:///guestbook.db",
+        # A server of a database closes connections that were idle for long: one is tried before it is used.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
         "TRUSTED_PROXIES": int(os.environ.get("TRUSTED_PROXIES") or (0 if debug else 1)),
         "RELEASE": os.environ.get("SLIPWAY_RELEASE") or "development",
         "ENTRIES_PER_PAGE": 12,
