@@ -1,0 +1,168 @@
+"""What becomes of data is decided by what both machines say; and a server's address is waited for with patience."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pulumi_slipway import arrive, carry
+from pulumi_slipway.agent import hold
+from pulumi_slipway.arrive import NotArrivedError
+from pulumi_slipway.carry import Plan, make_plan
+from pulumi_slipway.ssh import WrongHostKeyError
+from tests.unit.sshserver import SshServer, new_key
+
+HOST_PRIVATE, HOST_PUBLIC = new_key()
+OTHER_PRIVATE, OTHER_PUBLIC = new_key()
+DEPLOY_PRIVATE, DEPLOY_PUBLIC = new_key()
+
+
+def host(**changes: Any) -> dict[str, Any]:
+    known = {"id": "one", "name": "the-one", "address": "127.0.0.1", "private_address": "127.0.0.1", "port": 22}
+    return {**known, "user": "deploy", "host_key": HOST_PUBLIC, "proxy": "", **changes}
+
+
+def app(**changes: Any) -> dict[str, Any]:
+    known = {"owner": "o", "files": 3, "bytes": 10, "served": True, "arrived": False, "left_to": None}
+    return {**known, **changes}
+
+
+def says(databases: tuple[str, ...] = (), **apps: dict[str, Any]) -> dict[str, Any]:
+    return {"apps": apps, "databases": list(databases)}
+
+
+def plan(old: Mapping[str, Any], new: Mapping[str, Any]) -> Plan:
+    return make_plan(old, "old", new, "new")
+
+
+def run(
+    module: str, request: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {"PULUMI_COMMAND_STDOUT": json.dumps(before)} if before is not None else {}
+    return subprocess.run(
+        [sys.executable, "-m", f"pulumi_slipway.{module}"],
+        input=json.dumps(request), env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------- the plan
+
+
+def test_an_app_with_data_is_carried_one_without_is_not() -> None:
+    found = plan(says(book=app(), empty=app(files=0)), says())
+    assert (set(found.carry), set(found.leave), found.back) == ({"book"}, set(), False)
+
+
+def test_data_that_the_new_machine_was_given_already_are_not_carried_again() -> None:
+    found = plan(says(book=app(left_to="new")), says(book=app(arrived=True, served=False)))
+    assert (set(found.carry), set(found.leave), found.elsewhere) == (set(), {"book"}, ())
+
+
+def test_data_that_went_to_a_third_machine_are_told() -> None:
+    assert plan(says(book=app(left_to="third")), says()).elsewhere == ("book",)
+
+
+def test_back_to_a_machine_that_was_left_only_what_was_used_is_carried() -> None:
+    old = says(used=app(arrived=True), unused=app(arrived=True, served=False))
+    found = plan(old, says(used=app(left_to="old"), unused=app(left_to="old")))
+    assert (set(found.carry), set(found.leave), found.back) == ({"used"}, {"unused"}, True)
+
+
+def test_data_that_came_from_a_third_machine_are_the_only_ones_also_where_nobody_used_them() -> None:
+    found = plan(says(book=app(arrived=True, served=False)), says())
+    assert set(found.carry) == {"book"}
+
+
+def test_data_that_somebody_brought_before_the_first_release_count() -> None:
+    assert set(plan(says(book=app(served=False)), says()).carry) == {"book"}
+
+
+def test_databases_of_the_machine_are_told() -> None:
+    assert plan(says(("postgresql/book",)), says()).databases == ("postgresql/book",)
+
+
+def test_the_message_names_the_time_that_the_agent_goes_by() -> None:
+    assert carry.LEASE_MINUTES * 60 == hold.LEASE
+
+
+# -------------------------------------------------------------------------------------------------------- the program
+
+
+@pytest.mark.parametrize("before", [None, {**host(), "own_address": "127.0.0.1"}])
+@pytest.mark.parametrize("wish", [None, True, False])
+def test_the_first_machine_and_the_same_one_are_only_told(before: Mapping[str, Any] | None, wish: bool | None) -> None:
+    request = {"host": host(), "address": "203.0.113.7", "private_key": DEPLOY_PRIVATE, "carry_data": wish}
+    done = run("carry", request, before)
+    assert json.loads(done.stdout) == {**host(), "address": "203.0.113.7", "own_address": "127.0.0.1"}
+    assert done.stderr == ""
+
+
+# ---------------------------------------------------------------------------------------------------------- the address
+
+
+def nothing(_command: str, _stdin: bytes) -> tuple[int, str, str]:
+    return 0, "", ""
+
+
+def test_a_machine_that_answers_has_arrived() -> None:
+    with SshServer(HOST_PRIVATE, [DEPLOY_PUBLIC], nothing) as server:
+        wanted = host(port=server.port)
+        done = run("arrive", {"host": wanted, "private_key": DEPLOY_PRIVATE, "timeout": 20})
+    assert json.loads(done.stdout) == wanted
+    assert "the-one answers at 127.0.0.1" in done.stderr
+
+
+def test_one_that_has_arrived_before_is_not_asked() -> None:
+    done = run("arrive", {"host": host(port=1), "private_key": DEPLOY_PRIVATE, "timeout": 20}, host())
+    assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, host(port=1), "")
+
+
+@pytest.mark.parametrize("change", [{"id": "two"}, {"address": "127.0.0.2"}])
+def test_another_machine_or_address_is_waited_for(change: Mapping[str, str]) -> None:
+    with SshServer(HOST_PRIVATE, [DEPLOY_PUBLIC], nothing) as server:
+        wanted = host(port=server.port)
+        done = run(
+            "arrive", {"host": wanted, "private_key": DEPLOY_PRIVATE, "timeout": 20}, {**wanted, **change}
+        )  # fmt: skip
+    assert "waiting for" in done.stderr
+    assert done.returncode == 0
+
+
+def test_an_address_where_nobody_answers_is_given_up_in_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(NotArrivedError, match=r"did not answer at 127\.0\.0\.1:1 within 2 s. Last seen: .*refused"):
+        arrive.wait(host(port=1), DEPLOY_PRIVATE, 2)
+    assert time.monotonic() - began < 5
+
+
+def test_the_former_machine_at_the_address_is_sent_nothing_and_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrive, "_PAUSE_WRONG_KEY", 0.1)
+    with SshServer(OTHER_PRIVATE, [DEPLOY_PUBLIC], nothing) as server:
+
+        def goes_over() -> None:
+            server.host_key = HOST_PRIVATE
+
+        threading.Timer(1.0, goes_over).start()
+        arrive.wait(host(port=server.port), DEPLOY_PRIVATE, 20)
+    assert server.received == []
+
+
+def test_a_wrong_key_that_stays_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(arrive, "_PAUSE_WRONG_KEY", 0.1)
+    monkeypatch.setattr(arrive, "WRONG_KEY_PATIENCE", 0.5)
+    with (
+        SshServer(OTHER_PRIVATE, [DEPLOY_PUBLIC], nothing) as server,
+        pytest.raises(WrongHostKeyError, match="Nothing was sent to it"),
+    ):
+        arrive.wait(host(port=server.port), DEPLOY_PRIVATE, 20)
+    assert server.received == []
+    assert capsys.readouterr().err.count("another machine still answers") == 1
