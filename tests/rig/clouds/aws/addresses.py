@@ -8,7 +8,7 @@ after that (user guide, "Elastic IP addresses"). Checks and what replaces: hashi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from ...resources import Call
 from ...values import Properties
@@ -16,7 +16,7 @@ from .. import machines, network
 from ..account import Account
 from .common import all_tags, arn, known, new_id, refusal
 from .places import Places
-from .settling import EIP, INSTANCE, SettledResource
+from .settling import EIP, INSTANCE, Attachment, SettledResource
 
 
 class Eip(SettledResource):
@@ -88,12 +88,10 @@ class Eip(SettledResource):
         super().unmake(account, thing, state, call)
 
 
-class EipAssociation(SettledResource):
+class EipAssociation(Attachment):
     """The instance that an address leads to. A second one moves the address."""
 
     takes = ("allocationId", "allowReassociation", "instanceId", "publicIp", "region")
-    replacing = ("allocationId", "allowReassociation", "instanceId", "publicIp")
-    defaults: ClassVar = {}
 
     def make(self, account: Account, inputs: Properties, call: Call) -> tuple[str, Properties]:
         doing = "creating EC2 EIP Association"
@@ -104,30 +102,25 @@ class EipAssociation(SettledResource):
             text = f"The allocation ID '{allocation or inputs.get('publicIp')}' does not exist"
             raise refusal(doing, "InvalidAllocationID.NotFound", text)
         identity = associate(account, allocation, inputs.get("instanceId", ""))
-        thing = account.thing(allocation)
-        assert thing is not None
-        instance = account.thing(thing["instance"])
-        assert instance is not None
-        machine = machines.get(account, instance["machine"])
-        attributes = {
-            **inputs,
-            "allocationId": allocation,
-            "instanceId": thing["instance"],
-            "networkInterfaceId": instance["attributes"]["primaryNetworkInterfaceId"],
-            "privateIpAddress": machine.address if machine else "",
-            "publicIp": thing["address"],
-        }
-        return identity, self.keep(account, identity, inputs["region"], attributes)
+        return identity, self.seen(account, identity, inputs) or inputs
 
-    def found(self, account: Account, identity: str, thing: Mapping[str, Any]) -> Properties | None:
-        address = account.thing(thing["attributes"]["allocationId"])
-        if address is None or address["association"] != identity:
-            return None
-        return dict(thing["attributes"])
+    def seen(self, account: Account, identity: str, state: Properties) -> Properties | None:
+        for key, address in account.things(EIP).items():
+            instance = account.thing(address["instance"])
+            if address["association"] == identity and instance is not None:
+                machine = machines.get(account, instance["machine"])
+                return {
+                    **state,
+                    "allocationId": key,
+                    "instanceId": address["instance"],
+                    "networkInterfaceId": instance["attributes"]["primaryNetworkInterfaceId"],
+                    "privateIpAddress": machine.address if machine else "",
+                    "publicIp": address["address"],
+                }
+        return None
 
-    def unmake(self, account: Account, thing: Mapping[str, Any], state: Properties, call: Call) -> None:
-        disassociate(account, call.id)
-        super().unmake(account, thing, state, call)
+    def undo(self, account: Account, identity: str, state: Properties) -> None:
+        disassociate(account, identity)
 
 
 def associate(account: Account, allocation: str, instance: str) -> str:

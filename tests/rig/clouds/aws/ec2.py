@@ -200,9 +200,6 @@ class Instance(SettledResource):
                 " and try again."
             )
             raise refusal(f"deleting EC2 Instance ({call.id})", "OperationNotPermitted", text)
-        for key, address in account.things(EIP).items():
-            if address.get("instance") == call.id:  # the service takes the association away with the instance
-                account.put(key, {**address, "instance": "", "association": ""})
         account.drop(call.id)
         machines.remove(account, thing["machine"])
         if thing.get("address"):

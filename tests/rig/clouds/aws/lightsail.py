@@ -195,9 +195,6 @@ class Instance(LightsailResource):
         return {**inputs, **(self.found(account, call.id, now) or {})}
 
     def unmake(self, account: Account, thing: Mapping[str, Any], state: Properties, call: Call) -> None:
-        for key, ip in account.things(STATIC_IP).items():
-            if ip.get("instance") == self.key(call.id, thing["region"]):
-                account.put(key, {**ip, "instance": ""})
         super().unmake(account, thing, state, call)
         machines.remove(account, thing["machine"])
         network.release(account, thing["address"])

@@ -11,39 +11,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...resources import Call, RefusedError
+from ...resources import Call
 from ...values import Properties
 from .. import network
 from ..account import Account
 from . import api
-from .common import known, opened, refusal
+from .common import known, refusal
 from .lightsail import LightsailResource
-from .settling import STATIC_IP, SettledResource
-
-
-class Attachment(SettledResource):
-    """A resource that is no thing of the account but something said of another thing, which is what is read."""
-
-    replacing = None
-
-    def read(self, identity: str, state: Properties, call: Call) -> Properties | None:
-        if not state:
-            raise RefusedError(f"{self.token} cannot be imported")
-        with opened() as account:
-            return self.seen(account, state)
-
-    def delete(self, state: Properties, call: Call) -> None:
-        with opened() as account:
-            self.undo(account, state)
-        self._settle()
-
-    def seen(self, account: Account, state: Properties) -> Properties | None:
-        """All outputs as they are now; None when there is nothing of it."""
-        raise NotImplementedError
-
-    def undo(self, account: Account, state: Properties) -> None:
-        """Take it away."""
-        raise NotImplementedError
+from .settling import STATIC_IP, Attachment
 
 
 class InstancePublicPorts(Attachment):
@@ -75,13 +50,13 @@ class InstancePublicPorts(Attachment):
         words = "".join(f"{port['protocol']}-{port['fromPort']}-{port['toPort']}\n" for port in inputs["portInfos"])
         return f"{name}-{zlib.crc32(words.encode())}", {**inputs, "portInfos": ports}
 
-    def seen(self, account: Account, state: Properties) -> Properties | None:
+    def seen(self, account: Account, identity: str, state: Properties) -> Properties | None:
         instance = account.thing(instance_key(state["instanceName"], state["region"]))
         if instance is None or not instance["ports"]:
             return None
         return {**state, "portInfos": instance["ports"]}
 
-    def undo(self, account: Account, state: Properties) -> None:
+    def undo(self, account: Account, identity: str, state: Properties) -> None:
         key = instance_key(state["instanceName"], state["region"])
         instance = account.thing(key)
         if instance is not None:
@@ -132,13 +107,13 @@ class StaticIpAttachment(Attachment):
         account.put(static_ip_key(name, region), {**ip, "instance": instance})
         return name, {**inputs, "ipAddress": ip["address"]}
 
-    def seen(self, account: Account, state: Properties) -> Properties | None:
+    def seen(self, account: Account, identity: str, state: Properties) -> Properties | None:
         ip = account.thing(static_ip_key(state["staticIpName"], state["region"]))
         if ip is None or not ip["instance"]:
             return None
         return {**state, "instanceName": ip["instance"].rsplit(":", 1)[1], "ipAddress": ip["address"]}
 
-    def undo(self, account: Account, state: Properties) -> None:
+    def undo(self, account: Account, identity: str, state: Properties) -> None:
         key = static_ip_key(state["staticIpName"], state["region"])
         ip = account.thing(key)
         if ip is not None:

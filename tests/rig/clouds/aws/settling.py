@@ -51,7 +51,7 @@ class SettledResource(AwsResource):
             self._settle()
         except BaseException:  # nothing may be left that the engine does not know of
             with contextlib.suppress(RefusedError):
-                super().delete({**inputs, **outputs}, dataclasses.replace(call, id=identity))
+                self.delete({**inputs, **outputs}, dataclasses.replace(call, id=identity))
             raise
         return identity, outputs
 
@@ -67,6 +67,31 @@ class SettledResource(AwsResource):
     def _settle(self) -> None:
         with opened() as account:
             settle(account)
+
+
+class Attachment(SettledResource):
+    """A resource that is no thing of the account but something said of another thing, which is what is read."""
+
+    replacing = None
+
+    def read(self, identity: str, state: Properties, call: Call) -> Properties | None:
+        if not state:
+            raise RefusedError(f"{self.token} cannot be imported")
+        with opened() as account:
+            return self.seen(account, identity, state)
+
+    def delete(self, state: Properties, call: Call) -> None:
+        with opened() as account:
+            self.undo(account, call.id, state)
+        self._settle()
+
+    def seen(self, account: Account, identity: str, state: Properties) -> Properties | None:
+        """All outputs as they are now; None when there is nothing of it."""
+        raise NotImplementedError
+
+    def undo(self, account: Account, identity: str, state: Properties) -> None:
+        """Take it away."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -185,6 +210,7 @@ def groups_of(account: Account) -> Groups:
 def settle(account: Account) -> None:
     """Make filters and public addresses what the account's things say."""
     with account.locked("aws"):
+        _free_addresses(account)
         groups = groups_of(account)
         for identity, thing in groups.things.items():
             with _unless_gone(account, identity):
@@ -198,6 +224,14 @@ def settle(account: Account) -> None:
                     _settle_lightsail(account, groups, identity, thing)
                 elif thing["type"] == LIGHTSAIL_DATABASE:
                     databases.admit(account, thing["database"], list(_lightsail_sources(account, groups, thing)))
+
+
+def _free_addresses(account: Account) -> None:
+    """The service takes the association of an address away with its instance."""
+    things = account.things()
+    for key, thing in things.items():
+        if thing["type"] in (EIP, STATIC_IP) and thing["instance"] and thing["instance"] not in things:
+            account.put(key, {**thing, "instance": "", "association": ""})
 
 
 @contextlib.contextmanager
