@@ -25,7 +25,7 @@ from .common import (
     known_grantees,
 )
 
-DEFAULT_REGION = "nyc3"
+DEFAULT_REGION = "fra1"
 DEFAULT_SIZE = "db-s-1vcpu-1gb"
 ENGINES = {"postgresql": "pg", "mysql": "mysql"}
 DEFAULT_VERSIONS = {"postgresql": "17", "mysql": "8"}
@@ -46,7 +46,7 @@ class DigitalOceanDatabaseArgs(DatabaseArgs):
     version: NotRequired[str]
     """Major version; default: "17" of PostgreSQL, "8" of MySQL."""
     region: NotRequired[str]
-    """Where it is: the servers' region, or they do not reach it. Default: "nyc3", as that of `DropletServer`."""
+    """Where it is: the servers' region, or they do not reach it. Default: "fra1", as that of `DropletServer`."""
     size: NotRequired[str]
     """Size of a node; it can only grow. Default: "db-s-1vcpu-1gb"."""
     nodes: NotRequired[int]

@@ -23,7 +23,7 @@ from .common import (
     known_grantees,
 )
 
-DEFAULT_REGION = "us-ord"
+DEFAULT_REGION = "eu-central"
 DEFAULT_SIZE = "g6-nanode-1"
 DEFAULT_VERSION = "17"
 NAME = "defaultdb"
@@ -43,7 +43,7 @@ class LinodeDatabaseArgs(DatabaseArgs):
     version: NotRequired[str]
     """Major version; default: "17"."""
     region: NotRequired[str]
-    """Where it is, best where the servers are; default: "us-ord", as that of `LinodeServer`."""
+    """Where it is, best where the servers are; default: "eu-central", as that of `LinodeServer`."""
     size: NotRequired[str]
     """Type of a node; it can only grow. Default: "g6-nanode-1" (1 GiB of memory)."""
     nodes: NotRequired[int]

@@ -47,7 +47,7 @@ def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase
     component: Callable[[str, dict[str, Any]], Any] = getattr(module, _CLASSES[place])
     args = _on_server(settings, server) if place == "onserver" else _managed(settings, server)
     try:
-        made = component("database", {**args, "engine": engine, "name": wanted.name or app.replace("-", "_")})
+        made = component("database", {**args, "engine": engine, **_name(wanted, app)})
     except ValueError as error:
         raise ValueError(f"{pulumi.get_project()}:database.{error}") from None
     return WiredDatabase(made, {**app_args, "database": made.database, "database_password": made.password})
@@ -63,19 +63,30 @@ def _on_server(settings: Settings, server: Server) -> dict[str, Any]:
     return args if server.machine is None else {**args, "machine": server.machine}
 
 
+def _name(wanted: DatabaseSettings, app: str) -> dict[str, str]:
+    """The app's own name, where the cloud lets one choose."""
+    if wanted.name is None and wanted.kind.startswith("linode-"):
+        return {}
+    return {"name": wanted.name or app.replace("-", "_")}
+
+
 def _managed(settings: Settings, server: Server) -> dict[str, Any]:
     wanted: DatabaseSettings = settings.database
     given = {key: getattr(wanted, key) for key in ("version", "size", "storage", "ca_certificate")}
     return {
         "servers": [server.grantee],
         "experiment": settings.experiment,
-        **_same_place(settings),
+        **_same_place(settings, server),
         **{key: value for key, value in given.items() if value is not None},
     }
 
 
-def _same_place(settings: Settings) -> dict[str, Any]:
-    """A database of a region's own network is where its server is."""
-    if settings.target == "ec2" and settings.ec2 is not None and settings.ec2.tags:
-        return {"tags": settings.ec2.tags}
-    return {}
+_SHARED = {"ec2": ("tags",), "lightsail": ("tags",), "droplet": ("region", "project_id", "tags"), "linode": ("region",)}
+"""Settings of a server that are its database's as well."""
+
+
+def _same_place(settings: Settings, server: Server) -> dict[str, Any]:
+    section = getattr(settings, settings.target)
+    own = section.model_dump(exclude_none=True) if section is not None else {}
+    shared = {key: own[key] for key in _SHARED[settings.target] if key in own}
+    return shared if settings.target != "droplet" else {**shared, "vpc_uuid": getattr(server, "vpc_uuid")}  # noqa: B009
