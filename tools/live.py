@@ -31,7 +31,7 @@ def check(ready: setup.Ready, name: str) -> int:
     stack.ensure(ready, name, None)
     stack.clear_dead_locks(name)
     environment = setup.child_environment(ready) | {"SLIPWAY_LIVE_STACK": name}
-    command = [VENV / "bin" / "python", "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
+    command = [str(VENV / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider", "tests/live"]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
 
 

@@ -19,51 +19,16 @@ from pulumi_slipway import (
 from pulumi_slipway.databases import digitalocean, lightsail, rds
 from pulumi_slipway.databases.authorities import authorities
 from pulumi_slipway.servers.grantee import grantee
+from tests.unit.cloud_databases import PEM, prepare_databases
 from tests.unit.mocks import HOST, Engine, Recorder
 
 Run = Callable[..., Recorder]
-PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
     """The engine, with what clouds add to resources of theirs."""
-    engine.outputs = {
-        "aws:rds/instance:Instance": {
-            "address": "app.abc.eu-central-1.rds.amazonaws.com",
-            "arn": "arn:aws:rds:eu-central-1:123456789012:db:app",
-        },
-        "aws:rds/subnetGroup:SubnetGroup": {"name": "subnets"},
-        "aws:rds/parameterGroup:ParameterGroup": {"name": "parameters"},
-        "aws:lightsail/database:Database": {
-            "masterEndpointAddress": "ls-app.abc.eu-central-1.rds.amazonaws.com",
-            "masterEndpointPort": 5432,
-            "arn": "arn:aws:lightsail:eu-central-1:123456789012:RelationalDatabase/1",
-        },
-        "digitalocean:index/databaseCluster:DatabaseCluster": {
-            "privateHost": "private-app.db.ondigitalocean.com",
-            "host": "app.db.ondigitalocean.com",
-            "port": 25060,
-            "user": "doadmin",
-            "password": "planted-admin-password",
-        },
-        "digitalocean:index/databaseUser:DatabaseUser": {"password": "planted-user-password"},
-        "linode:index/databasePostgresqlV2:DatabasePostgresqlV2": {
-            "hostPrimary": "app.linodedb.net",
-            "port": 24966,
-            "rootUsername": "akmadmin",
-            "rootPassword": "planted-root-password",
-            "caCert": PEM,
-        },
-        "command:remote:Command": {"stdout": json.dumps({"ok": True, "port": 5432, "connections": 48})},
-    }
-    engine.answers = {
-        "aws:ec2/getVpc:getVpc": {"id": "vpc-default"},
-        "aws:ec2/getSubnets:getSubnets": {"ids": ["subnet-a", "subnet-b"]},
-        "aws:ec2/getSubnet:getSubnet": {"vpcId": "vpc-own"},
-        "digitalocean:index/getDatabaseCa:getDatabaseCa": {"certificate": PEM},
-    }
-    engine.observation = {"error": "", "present": True, "serial": 7}
+    prepare_databases(engine)
     return engine
 
 

@@ -14,7 +14,7 @@ from ..app.webapp import WebApp
 from ..servers.common import Server
 from ..servers.credentials import missing_credentials
 from ..settings import Settings
-from .databases import WiredDatabase, make_database
+from .databases import WiredDatabase, check_memory, make_database
 from .servers import make_server
 
 
@@ -35,6 +35,7 @@ def launch(settings: Settings) -> Launched:
         checked = check(app_args)
     except ValueError as error:
         raise ValueError(f"{pulumi.get_project()}:app.{error}") from None
+    check_memory(settings)
     server = make_server(settings)
     database = make_database(settings, server, checked.name)
     args = {**app_args, **database.app_args, "host": server.host, "private_key": server.private_key}

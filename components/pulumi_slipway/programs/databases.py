@@ -10,8 +10,13 @@ from typing import Any
 import pulumi
 
 from ..servers.common import Server
+from ..servers.sizes import memory_mib
 from ..settings import Settings
 from ..settings.models import DatabaseSettings
+from .servers import server_args
+
+LEAST_MIB = 1024
+"""What a server needs that runs its database itself."""
 
 _CLASSES = {
     "rds": "RdsDatabase",
@@ -30,6 +35,16 @@ class WiredDatabase:
     """None for SQLite, which the app has by itself."""
     app_args: dict[str, Any]
     """What a `WebApp` is told of it."""
+
+
+def check_memory(settings: Settings) -> None:
+    """Raises `ValueError` for a server that is known to be too small for a database beside the app."""
+    memory = memory_mib(settings.target, server_args(settings))
+    if settings.database.kind in ("postgresql", "mariadb") and memory is not None and memory < LEAST_MIB:
+        raise ValueError(
+            f"{pulumi.get_project()}:database.kind: {settings.database.kind!r} on a server of {memory} MiB, beside two "
+            f"releases while one takes over from the other; take a server with at least {LEAST_MIB} MiB, or sqlite"
+        )
 
 
 def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase:
