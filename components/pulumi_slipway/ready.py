@@ -5,7 +5,9 @@ on stderr, the host as one JSON line on stdout. May be run again at any time: ea
 For a machine that was made ready before nothing is: it may not even be at the address it had then.
 
 1. Connect, pinned to the boot key (from the user data) or, on a later run, to the permanent one. Refused connections
-   and silent listeners are tried again until the time is up; a wrong host key ends it at once.
+   and silent listeners are tried again until the time is up; a wrong host key ends it at once. Only where a launch
+   script sets the machine up, sshd shows the image's keys until the script has put the boot key there: such a machine
+   is sent nothing either, but tried again for the `patience` that was given.
 2. Bring the agent; wait for cloud-init, showing what it does.
 3. Install the permanent key over this connection; connect again, pinned to it alone; remove all other host keys.
 """
@@ -45,6 +47,8 @@ class Request:
     host_private: str
     host_public: str
     timeout: float
+    patience: float = 0.0
+    """Seconds in which another host key may be shown, counted from the first time that one is."""
 
     def host(self) -> dict[str, Any]:
         """The `Host` of this server (see `host.py`)."""
@@ -79,7 +83,9 @@ def _first_contact(request: Request, deadline: float) -> None:
     """Connects as soon as sshd, the deploy user and the agent's place are there, and does all but the last act."""
     say(f"waiting for {request.address}:{request.port} (at most {request.timeout:.0f} s)")
     trouble = "it was not tried"
+    wrong_until: float | None = None
     while (left := deadline - time.monotonic()) > 0:
+        pause = 0.5
         try:
             # a listener that accepts and stays silent must not outlast the time either
             with request.connect(
@@ -89,13 +95,19 @@ def _first_contact(request: Request, deadline: float) -> None:
                     _prepare(request, connection, deadline)
                     return
                 trouble = f"{AGENT} is not there yet: cloud-init has not come to the bootstrap script"
-        except (WrongHostKeyError, NotReadyError):
+        except NotReadyError:
             raise
+        except WrongHostKeyError as error:
+            if wrong_until is None:
+                wrong_until = time.monotonic() + request.patience
+            if time.monotonic() >= wrong_until:
+                raise
+            trouble, pause = str(error), 2.0  # sshd holds it against whoever leaves again and again before logging in
         except RefusedKeyError as error:
             trouble = f"{error}: cloud-init has not made the user yet, or did not run at all"
         except SshError as error:
             trouble = str(error)
-        time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
     raise NotReadyError(
         f"{request.name} ({request.address}:{request.port}) was not ready within {request.timeout:.0f} s. "
         f"Last seen: {trouble}. Look at the machine's console, then run the same command again."

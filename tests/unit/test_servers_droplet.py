@@ -144,6 +144,13 @@ def test_the_droplet_is_in_the_regions_default_vpc_the_one_given_or_its_own(run:
     assert recorder.input("server-vpc", "region") == "fra1"
 
 
+def test_an_own_vpc_that_became_the_regions_default_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
+    engine.outputs["digitalocean:index/vpc:Vpc"] = {"default": True}
+    run(lambda: server(own_vpc=True))
+    assert len(warned) == 1
+    assert "which DigitalOcean lets nobody delete" in warned[0]
+
+
 def test_the_droplet_is_put_into_the_project_that_was_given(run: Run) -> None:
     assert "server-project" not in run(server).names
     recorder = run(lambda: server(project_id=pulumi.Output.from_input("project-1")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pulumi
@@ -36,6 +37,8 @@ def test_each_step_waits_for_the_one_before(run: Run) -> None:
     cloud_servers.check_order(recorder)
     cloud_servers.check_ready_at(recorder, "198.51.100.7", "server-machine-1-abc1234")
     assert "server-firewall-1" in recorder.depends_on("server-ready-1")
+    # sshd shows the image's host keys until the launch script has run
+    assert json.loads(recorder.input("server-ready-1", "stdin"))["patience"] == 300
 
 
 def test_the_host_comes_last_and_holds_no_secret(run: Run) -> None:

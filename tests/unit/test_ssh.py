@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -160,6 +161,25 @@ def test_ready_stops_at_once_at_a_host_key_that_is_neither_the_boot_nor_the_perm
             ready.make_ready(request(server.port, host_public=OTHER_PUBLIC, timeout=60))
         assert server.received == []
     assert time.monotonic() - begin < 10
+
+
+def test_ready_has_patience_with_the_images_host_keys_where_a_launch_script_replaces_them() -> None:
+    other_private, _ = new_key()
+    with SshServer(other_private, [DEPLOY_PUBLIC], BootingServer()) as server:
+        threading.Timer(1.0, lambda: setattr(server, "host_key", HOST_PRIVATE)).start()
+        ready.make_ready(request(server.port, timeout=30, patience=20))
+        steps = [command.split()[-1] for command, _ in server.received if "sudo" in command]
+        assert steps == ["upgrade", "bootstrap", "host-keys", "host-keys"]
+
+
+def test_that_patience_has_an_end_and_nothing_is_sent_meanwhile() -> None:
+    other_private, _ = new_key()
+    begin = time.monotonic()
+    with SshServer(other_private, [DEPLOY_PUBLIC], echo) as server:
+        with pytest.raises(WrongHostKeyError):
+            ready.make_ready(request(server.port, timeout=60, patience=1))
+        assert server.received == []
+    assert 1 <= time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("listening", [True, False])

@@ -162,6 +162,8 @@ class Made:
     own_address: pulumi.Output[str]
     """Where it is reached before it is given the server's address."""
     private_address: pulumi.Output[str]
+    patience: int = 0
+    """Seconds in which sshd may still show the host keys of the image, because a launch script replaces them."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> Non
             "host_private": keys.host_pair.apply(lambda pair: pair.private),
             "host_public": keys.host_pair.apply(lambda pair: pair.public),
             "timeout": draft.ready_timeout,
+            "patience": made.patience,
         },
         triggers=[made.id],
         remembers=True,

@@ -157,7 +157,18 @@ def _firewall(draft: Draft) -> tuple[digitalocean.Tag, digitalocean.Firewall]:
 def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> pulumi.Input[str] | None:
     if not args.get("own_vpc"):
         return args.get("vpc_uuid")
-    return digitalocean.Vpc(f"{draft.name}-vpc", region=region, opts=draft.child).id
+    vpc = digitalocean.Vpc(f"{draft.name}-vpc", region=region, opts=draft.child)
+
+    def tell(default: bool) -> None:
+        if default:
+            pulumi.log.warn(
+                f"{draft.name}: its own VPC is the first of the account in this region and hence its default one, which "
+                "DigitalOcean lets nobody delete: make another one the default (`doctl vpcs update … --default`) "
+                "before `pulumi destroy`, then `pulumi refresh`"
+            )
+
+    vpc.default.apply(tell)
+    return vpc.id
 
 
 def _machine(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> digitalocean.Droplet:

@@ -20,6 +20,9 @@ from .sizes import BUNDLE as DEFAULT_BUNDLE
 from .sizes import check_memory
 
 DEFAULT_BLUEPRINT = "debian_12"
+PATIENCE = 300
+"""Seconds from the first look at sshd until the launch script, which runs last of all at the first boot, has put the
+boot host key in the place of the image's."""
 
 
 class LightsailServerArgs(MachineArgs):
@@ -79,7 +82,7 @@ class LightsailServer(Server):
         own_address = pulumi.Output.all(machine.public_ip_address, ports.id).apply(lambda known: str(known[0]))
         finish(
             draft,
-            Made(machine, machine.id, machine.name, own_address, machine.private_ip_address),
+            Made(machine, machine.id, machine.name, own_address, machine.private_ip_address, PATIENCE),
             StaticAddress(address.ip_address, assign),
         )
         self.grantee = granted(address=address.ip_address, private_address=machine.private_ip_address)
