@@ -162,8 +162,8 @@ def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> p
     def tell(default: bool) -> None:
         if default:
             pulumi.log.warn(
-                f"{draft.name}: its own VPC is the first of the account in this region and hence its default one, which "
-                "DigitalOcean lets nobody delete: make another one the default (`doctl vpcs update … --default`) "
+                f"{draft.name}: its own VPC is the first of the account in this region and hence the default one, "
+                "which DigitalOcean lets nobody delete: make another one the default (`doctl vpcs update … --default`) "
                 "before `pulumi destroy`, then `pulumi refresh`"
             )
 
