@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,9 +51,21 @@ def _install(folder: Path) -> None:
 
 def sync(program: Path) -> None:
     """Bring the checkout's virtual environment to what the lock file says."""
-    command: list[str | Path] = [program, "sync", "--locked", "--compile-bytecode", "--quiet"]
+    command: list[str | Path] = [program, "sync", "--locked", "--quiet"]
     if not (VENV / "bin" / "python").exists():
         say("installing the Python packages of uv.lock into .venv")
         # The interpreter that runs this is new enough; uv would prefer one of its own.
         command += ["--python", getattr(sys, "_base_executable", sys.executable)]
     run(command, cwd=CHECKOUT, env={"UV_PYTHON_DOWNLOADS": os.environ.get("UV_PYTHON_DOWNLOADS", "never")})
+    _compile()
+
+
+_BULKY = r"/(pulumi_aws|pulumi_digitalocean|pulumi_linode|moto|botocore|boto3)/"
+"""Thousands of modules, of which a stack imports a few, if any: those are compiled when they are."""
+
+
+def _compile() -> None:
+    """Compile the packages ahead: it halves the first `up`, whose programs all start at once."""
+    packages = next(VENV.glob("lib/python*/site-packages"))
+    command = [VENV / "bin" / "python", "-m", "compileall", "-qq", "-j", "0", "-x", _BULKY, packages]
+    subprocess.run(command, cwd=CHECKOUT, check=False)  # what cannot be compiled is never imported

@@ -56,7 +56,7 @@ class Engine(pulumi.runtime.Mocks):
     def _answer(self, name: str) -> dict[str, Any]:
         if "-machine" in name:
             return {"id": "machine-1", "name": "guest", "address": "10.1.2.3", "boots": 1}
-        if "-ready" in name or "-arrive" in name or name.endswith("-data"):
+        if name.endswith(("-adopt", "-data")) or "-ready" in name or "-arrive" in name:
             return HOST
         if name.endswith("-release"):
             return {"ok": True, "release": "r-live", "serial": 1}

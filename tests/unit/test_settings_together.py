@@ -38,7 +38,8 @@ def test_the_section_of_a_target_has_the_very_arguments_of_its_server(target: st
     server = import_module(f"pulumi_slipway.servers.{target}")
     arguments = getattr(server, f"{_CLASSES[target]}Args").__annotations__.keys()
     section = next(kind for kind in get_args(Settings.model_fields[target].annotation) if kind is not type(None))
-    assert section.model_fields.keys() == arguments - MachineArgs.__annotations__.keys()
+    shared = MachineArgs.__annotations__.keys()
+    assert section.model_fields.keys() == arguments - shared
 
 
 def test_what_a_target_is_told_is_its_section_and_what_all_servers_share() -> None:
@@ -67,6 +68,12 @@ def test_an_existing_machine_needs_its_address_and_host_key() -> None:
 
 def test_an_existing_machine_is_not_replaced() -> None:
     assert "slipway:generation: 2 on an existing machine" in complaint("existing", generation=2)
+
+
+def test_an_existing_machine_gets_no_administrators() -> None:
+    assert "slipway:admin_keys: 1 keys for an existing machine" in complaint(
+        "existing", admin_keys=["ssh-ed25519 AAAA me@home"]
+    )
 
 
 def test_the_key_of_an_existing_machine_is_never_shown() -> None:

@@ -19,7 +19,8 @@ _CLASSES = {
     "droplet": "DropletServer",
     "linode": "LinodeServer",
 }
-_NOT_FOR_EXISTING = ("generation", "carry_data")
+_NOT_FOR_EXISTING = ("admin_keys", "generation", "carry_data", "experiment")
+"""What is about machines that Slipway makes; `settings/together.py` refuses the first two."""
 
 
 def make_server(settings: Settings) -> Server:

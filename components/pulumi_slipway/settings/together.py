@@ -35,6 +35,11 @@ def _check_sections(settings: Settings) -> None:
             )
     if settings.target == "existing" and settings.existing is None:
         raise ValueError("existing: missing; set existing.address and existing.host_key of the machine that you have")
+    if settings.target == "existing" and settings.admin_keys:
+        raise ValueError(
+            f"admin_keys: {len(settings.admin_keys)} keys for an existing machine, whose logins are its owner's; "
+            "remove them, and add them to the machine's own user"
+        )
     if settings.target == "existing" and settings.generation != 1:
         raise ValueError(
             f"generation: {settings.generation} on an existing machine, which is not Slipway's to replace; "
