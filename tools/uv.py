@@ -67,5 +67,5 @@ _BULKY = r"/(pulumi_aws|pulumi_digitalocean|pulumi_linode|moto|botocore|boto3)/"
 def _compile() -> None:
     """Compile the packages ahead: it halves the first `up`, whose programs all start at once."""
     packages = next(VENV.glob("lib/python*/site-packages"))
-    command = [VENV / "bin" / "python", "-m", "compileall", "-qq", "-j", "0", "-x", _BULKY, packages]
+    command: list[str | Path] = [VENV / "bin" / "python", "-m", "compileall", "-qq", "-j", "0", "-x", _BULKY, packages]
     subprocess.run(command, cwd=CHECKOUT, check=False)  # what cannot be compiled is never imported

@@ -17,7 +17,9 @@ from tests.machines import Machine
 from tests.rig.clouds import inventory, machines
 from tests.rig.clouds.account import Account
 
-_CELLS = pytest.StashKey[Cells]()
+_CELL = "cell"
+_cells: Cells = {}
+"""What this run has shown; reports come to a hook that is given nothing else to keep them in."""
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +71,7 @@ def running(request: pytest.FixtureRequest, project: Checkout, account: Account)
                 "host_key": plain.host_key,
                 "harden": True,
             }
-            made.plain = plain
+            made.plain = plain.machine
             made.write()
         yield made
 
@@ -83,28 +85,50 @@ def _line(item: pytest.Item) -> str:
     return str(marker.args[0])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A line that says nothing of a row is none of its cells."""
-    items[:] = [item for item in items if _line(item) in item.callspec.params["running"].lines]  # type: ignore[attr-defined]
+def _row(item: pytest.Item) -> Row:
+    row = item.callspec.params["running"]  # type: ignore[attr-defined]
+    assert isinstance(row, Row)
+    return row
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "line(name): the line of the table that a test fills")
-    config.stash[_CELLS] = {}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    report = yield
-    running = getattr(item, "funcargs", {}).get("running")
-    if running is not None and not report.skipped and (report.when == "call" or report.failed):
-        item.config.stash[_CELLS][str(running.row), _line(item)] = Cell(report.passed, report.duration)
-    return report
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A line that says nothing of a row is none of its cells; the lines of a row are for one worker (pytest-xdist)."""
+    items[:] = [item for item in items if _line(item) in _row(item).lines]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(str(_row(item))))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    row = str(_row(item))
+    item.user_properties.append((_CELL, [row, _line(item)]))
+    first = _cells.get((row, "up"))
+    if first is not None and not first.passed:
+        pytest.fail("its first up failed", pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Kept where the table is printed, which with several workers is none of them."""
+    if report.when != "call" and not report.failed:
+        return
+    for name, cell in report.user_properties:
+        if name == _CELL:
+            _cells[tuple(cell)] = Cell(report.passed, report.duration)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if exitstatus == 0 and not _chosen(session.config) and missing(session.config.stash[_CELLS]):
+    if exitstatus == 0 and not _chosen(session.config) and missing(_cells) and not _is_worker(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 def _chosen(config: pytest.Config) -> bool:
@@ -114,11 +138,10 @@ def _chosen(config: pytest.Config) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    cells = config.stash[_CELLS]
     terminalreporter.section("targets and databases")
-    begun = {row for row, _ in cells}
+    begun = {row for row, _ in _cells}
     chosen = _chosen(config)
-    terminalreporter.write_line(render(cells, [row for row in ROWS if not chosen or str(row) in begun]))
-    absent = missing(cells)
+    terminalreporter.write_line(render(_cells, [row for row in ROWS if not chosen or str(row) in begun]))
+    absent = missing(_cells)
     if absent and not chosen:
         terminalreporter.write_line(f"{len(absent)} cells are missing")

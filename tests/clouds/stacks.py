@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +33,8 @@ class Stack:
     def __init__(self, checkout: Checkout, account: Account, row: Row) -> None:
         self.checkout, self.account, self.row = checkout, account, row
         self.name = str(row)
+        self.plain: Machine | None = None
+        """The machine of target existing."""
         self.settings: dict[str, Any] = {
             "target": row.target,
             "app": {
@@ -46,6 +47,8 @@ class Stack:
             "experiment": True,
             "database": {"kind": row.database},
         }
+        if row.target == "linode" and "replaced" in row.lines:
+            self.settings["linode"] = {"reserved_address": True}
         if row.managed and not row.database.startswith(("digitalocean", "linode")):
             # in place of Amazon's own CAs, which the rig cannot sign by
             self.settings["database"]["ca_certificate"] = rig_databases.ca_certificate(account)
@@ -85,8 +88,10 @@ class Stack:
 
     def machine(self) -> Machine:
         """The machine behind the stack's server, to look at from below."""
+        if self.plain is not None:
+            return self.plain
         host = self.outputs()["host"]
-        thing = self.account.thing(host["id"]) if self.row.target not in ("local", "existing") else None
+        thing = self.account.thing(host["id"]) if self.row.target != "local" else None
         name = thing["machine"] if thing else host["name"]
         return Machine(name, host["id"], host["address"], 13)
 
@@ -120,9 +125,3 @@ def _local_machines(checkout: Checkout, name: str) -> set[str]:
     """Machines of target local in the state file, which is there also when Pulumi itself does not work any more."""
     file = checkout.folder / ".slipway" / "state" / ".pulumi" / "stacks" / "slipway" / f"{name}.json"
     return set(re.findall(r"slipway\.local remove [^\"]*?([a-z0-9-]+)\"", file.read_text())) if file.exists() else set()
-
-
-def own_environment(account: Path) -> None:
-    """What the checkout's commands inherit: the cloud account, and credentials for it."""
-    os.environ.update(CREDENTIALS)
-    os.environ["SLIPWAY_RIG_ACCOUNT"] = str(account)
