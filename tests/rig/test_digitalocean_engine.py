@@ -108,6 +108,7 @@ def _only_whom_it_trusts_reaches_the_cluster(stack: CloudStack) -> None:
     ask = "select current_user, current_database(), ssl from pg_stat_ssl where pid = pg_backend_pid()"
     assert stack.ask(verified, out["ca"], ask) == "doadmin|app|t"
     assert "no encryption" in stack.ask(f"{url}?sslmode=disable", out["ca"])
+    assert stack.ask(verified, out["ca"], "create table things (); select count(*) from things").endswith("0")
     assert stack.ask(verified, out["ca"], "show max_connections") == "25"  # 22 of them are for clients
 
 

@@ -108,6 +108,7 @@ def _only_whom_it_allows_reaches_the_database(stack: CloudStack) -> None:
     ask = "select current_user, current_database(), ssl from pg_stat_ssl where pid = pg_backend_pid()"
     assert stack.ask(verified, ca, ask) == f"{user}|defaultdb|t"
     assert "no encryption" in stack.ask(f"{url}?sslmode=disable", ca)
+    assert stack.ask(verified, ca, "create table things (); select count(*) from things").endswith("0")
 
 
 def _firewalls_change_and_the_address_moves(stack: CloudStack) -> None:
