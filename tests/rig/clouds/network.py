@@ -141,8 +141,11 @@ def _change_filter(account: Account, machine: str, **changes: Any) -> None:
     with account.change() as data:
         if machine not in data["machines"]:
             raise CloudError(f"there is no machine {machine} in this account")
-        data["machines"][machine]["filter"] |= changes
-    apply(account)
+        known = data["machines"][machine]["filter"]
+        same = known == known | changes
+        known |= changes
+    if not same:  # stand-ins derive all filters again whenever one thing changes
+        apply(account)
 
 
 def _jump(chains: Chains, bridge: str) -> None:
