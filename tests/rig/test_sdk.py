@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from . import sdk, shapes
+from . import command, random_values, sdk, shapes, tls_keys
 from .values import UNKNOWN
 
 IMPORTING = """
@@ -66,6 +67,18 @@ def test_kinds_are_told_inside_objects_and_lists_too() -> None:
     assert instance["metadataOptions"].fields["httpPutResponseHopLimit"].kind == "integer"
     assert instance["instanceType"].kind == "string"  # text or a member of an enumeration of texts
     assert (instance["tags"].kind, instance["tags"].items) == ("map", shapes.Input("string"))
+
+
+@pytest.mark.parametrize("stand_in", [command, random_values, tls_keys])
+def test_what_the_older_stand_ins_declare_is_what_their_sdks_say(stand_in: ModuleType) -> None:
+    provider = stand_in.provider("1")
+    for token, resource in provider.resources.items():
+        inputs, outputs = sdk.resource_shape(provider.name, token)
+        assert set(resource.inputs) == set(inputs)
+        assert {name for name, spec in inputs.items() if spec.required} <= set(resource.inputs)
+        assert set(resource.outputs) <= outputs
+    for token, function in provider.functions.items():
+        assert set(function.inputs) == set(sdk.function_shape(provider.name, token)[0])
 
 
 def test_a_function_tells_what_it_requires_and_answers() -> None:
