@@ -17,8 +17,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ from .agent_bundle import agent_bundle_document
 from .places import AGENT
 from .previous import previous_output
 from .ssh import HANDSHAKE_TIMEOUT, Connection, RefusedKeyError, SshError, WrongHostKeyError, connect, say
+
+RELOAD_TIMEOUT = 15.0
+"""Seconds that sshd may take to come back with its new host keys."""
 
 
 class NotReadyError(Exception):
@@ -73,9 +76,9 @@ def make_ready(request: Request) -> None:
     """Does the three steps above; raises `NotReadyError` or `WrongHostKeyError`."""
     deadline = time.monotonic() + request.timeout
     _first_contact(request, deadline)
-    with request.connect([request.host_public]) as connection:
+    with _reloaded(request) as connection:
         _call(connection, "host-keys", {"only": True}, timeout=60)
-    with request.connect([request.host_public]):
+    with _reloaded(request):
         say(f"{request.address} is ready; its permanent host key is the only one left")
 
 
@@ -120,6 +123,25 @@ def _prepare(request: Request, connection: Connection, deadline: float) -> None:
     _call(connection, "bootstrap", {"timeout": int(left)}, timeout=left + 15)
     install = {"private": request.host_private, "public": request.host_public}
     _call(connection, "host-keys", {"install": install, "only": False}, timeout=60)
+
+
+@contextmanager
+def _reloaded(request: Request) -> Iterator[Connection]:
+    """A connection pinned to the permanent key alone, to an sshd that was just told to read its configuration again:
+    for a moment nobody listens, or the keys are still the former ones."""
+    deadline = time.monotonic() + RELOAD_TIMEOUT
+    with ExitStack() as stack:
+        while True:
+            try:
+                connection = stack.enter_context(request.connect([request.host_public]))
+                break
+            except RefusedKeyError:
+                raise
+            except SshError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.5)
+        yield connection
 
 
 def _call(connection: Connection, subcommand: str, document: dict[str, Any], timeout: float) -> None:

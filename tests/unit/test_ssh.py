@@ -163,6 +163,31 @@ def test_ready_stops_at_once_at_a_host_key_that_is_neither_the_boot_nor_the_perm
     assert time.monotonic() - begin < 10
 
 
+def test_ready_tries_again_while_sshd_reads_its_new_host_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = threading.Event()
+
+    def answer(command: str, stdin: bytes) -> tuple[int, str, str]:
+        if b"install" in stdin:
+            installed.set()
+        return BootingServer()(command, stdin)
+
+    with SshServer(OTHER_PRIVATE, [DEPLOY_PUBLIC], answer) as server:  # the boot key
+
+        def reload() -> None:
+            installed.wait(10)
+            time.sleep(1)
+            server.host_key = HOST_PRIVATE
+
+        threading.Thread(target=reload, daemon=True).start()
+        ready.make_ready(request(server.port, timeout=30))
+        steps = [command.split()[-1] for command, _ in server.received if "sudo" in command]
+        assert steps == ["upgrade", "bootstrap", "host-keys", "host-keys"]
+        monkeypatch.setattr(ready, "RELOAD_TIMEOUT", 1.0)
+        server.host_key = OTHER_PRIVATE
+        with pytest.raises(WrongHostKeyError):  # but not for ever
+            ready.make_ready(request(server.port, timeout=30))
+
+
 def test_ready_has_patience_with_the_images_host_keys_where_a_launch_script_replaces_them() -> None:
     other_private, _ = new_key()
     with SshServer(other_private, [DEPLOY_PUBLIC], BootingServer()) as server:
