@@ -1,8 +1,9 @@
 """`python -m pulumi_slipway.arrive`: waits until a machine answers at the address that it was just given.
 
 Started by the arrive command of each server whose address outlives its machines. One JSON document on stdin (it holds
-a secret): `{"host": Host, "private_key": …, "timeout": seconds}`; progress on stderr, the host as one JSON line on
-stdout. For a machine that had arrived at this address before, nothing is done.
+a secret): `{"host": Host, "since": …, "private_key": …, "timeout": seconds}`; progress on stderr, the host as one JSON
+line on stdout. For a machine that has been at this address since then, nothing is done; one that another had taken the
+place of meanwhile, and that comes back, is waited for again.
 
 An address that has gone over to another machine may lead to the former one for some more seconds. That one shows its
 own host key, is sent nothing, and is asked again for `WRONG_KEY_PATIENCE` seconds; after that the key is told as wrong.
@@ -66,8 +67,8 @@ def wait(host: Mapping[str, Any], private_key: str, timeout: float) -> None:
 
 def main() -> int:
     request = json.load(sys.stdin)
-    host, before = request["host"], previous_output()
-    if (before.get("id"), before.get("address")) != (host["id"], host["address"]):
+    host, before = {**request["host"], "since": request["since"]}, previous_output()
+    if any(before.get(key) != host[key] for key in ("id", "address", "since")):
         try:
             wait(host, request["private_key"], request["timeout"])
         except (NotArrivedError, SshError) as error:

@@ -3,7 +3,7 @@
 Started by the data command of each server, which is never replaced: what it printed last is the machine that had the
 data until now. One JSON document on stdin (it holds a secret): `{"host": Host at its own address, "address": the
 address that it will finally have, "private_key": …, "carry_data": true | false | null}`. Progress on stderr, the host
-with its final address as one JSON line on stdout.
+with its final address as one JSON line on stdout, with its own one and the time since which it is the server's.
 
 With `carry_data` the apps on the old machine stand still (`agent/hold.py`), their data go to the new one through this
 one (`carry_relay.py`), are checked and put in place there, and the old machine is left: it does not serve any more,
@@ -19,6 +19,7 @@ import json
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -59,17 +60,17 @@ class Plan:
 
 def make_plan(old: Mapping[str, Any], old_id: str, new: Mapping[str, Any], new_id: str) -> Plan:
     """From what both machines say of their apps (`inventory`)."""
-    waiting = {name for name, app in new["apps"].items() if app["left_to"] == old_id}
     carry, leave, elsewhere = {}, set(), []
     for name, app in old["apps"].items():
-        never_used = app["arrived"] and not app["served"] and name in waiting
+        never_used = app["arrived_from"] == new_id and not app["served"]
         if app["left_to"] == new_id or never_used:
             leave.add(name)
         elif app["left_to"] is not None:
             elsewhere.append(name)
         elif app["files"]:
             carry[name] = app
-    return Plan(carry, frozenset(leave), tuple(old["databases"]), tuple(elsewhere), bool(waiting))
+    back = any(app["left_to"] == old_id for app in new["apps"].values())
+    return Plan(carry, frozenset(leave), tuple(old["databases"]), tuple(elsewhere), back)
 
 
 def settle(before: Mapping[str, Any], request: Mapping[str, Any]) -> None:
@@ -212,7 +213,8 @@ def main() -> int:
     except NotCarriedError as error:
         say(f"error: {error}")
         return 1
-    print(json.dumps({**host, "address": request["address"], "own_address": host["address"]}))
+    since = before.get("since", 0) if before.get("id") == host["id"] else int(time.time())
+    print(json.dumps({**host, "address": request["address"], "own_address": host["address"], "since": since}))
     return 0
 
 

@@ -143,10 +143,10 @@ def test_a_machine_that_cannot_be_asked_is_not_replaced_unless_its_data_may_go(b
 
 def test_data_that_the_new_machine_has_of_its_own_are_not_overwritten(both: Pair) -> None:
     both.new.launch("there")
-    both.new.sign("its own")
+    both.new.sign("own")
     told = both.fail(True)
     assert "book has data of its own here, in /srv/book/shared: nothing is overwritten" in told
-    assert both.new.entries() == ["its own"]
+    assert both.new.entries() == ["own"]
     assert both.old.serves()
 
 

@@ -240,19 +240,18 @@ def checkout(folder: Path) -> Iterator[Checkout]:
     try:
         yield made
     finally:
-        name = _machine_name(folder)
+        names = _machine_names(folder)
         made.make("down", check=False)
-        if name:
+        for name in names:
             driver("remove", name)
 
 
-def _machine_name(folder: Path) -> str | None:
-    """The name of the machine in the state file, which is there also when Pulumi itself does not work any more."""
+def _machine_names(folder: Path) -> set[str]:
+    """The names of the machines in the state file, which is there also when Pulumi itself does not work any more."""
     state = folder / ".slipway" / "state" / ".pulumi" / "stacks" / "slipway" / "dev.json"
     if not state.exists():
-        return None
-    found = re.search(r"slipway\.local remove ([a-z0-9-]+)", state.read_text())
-    return found[1] if found else None
+        return set()
+    return set(re.findall(r"slipway\.local remove [^\"]*?([a-z0-9-]+)\"", state.read_text()))
 
 
 def user_environment() -> dict[str, str]:

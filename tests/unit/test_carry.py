@@ -30,7 +30,7 @@ def host(**changes: Any) -> dict[str, Any]:
 
 
 def app(**changes: Any) -> dict[str, Any]:
-    known = {"owner": "o", "files": 3, "bytes": 10, "served": True, "arrived": False, "left_to": None}
+    known = {"owner": "o", "files": 3, "bytes": 10, "served": True, "arrived_from": None, "left_to": None}
     return {**known, **changes}
 
 
@@ -61,7 +61,7 @@ def test_an_app_with_data_is_carried_one_without_is_not() -> None:
 
 
 def test_data_that_the_new_machine_was_given_already_are_not_carried_again() -> None:
-    found = plan(says(book=app(left_to="new")), says(book=app(arrived=True, served=False)))
+    found = plan(says(book=app(left_to="new")), says(book=app(arrived_from="old", served=False)))
     assert (set(found.carry), set(found.leave), found.elsewhere) == (set(), {"book"}, ())
 
 
@@ -70,13 +70,18 @@ def test_data_that_went_to_a_third_machine_are_told() -> None:
 
 
 def test_back_to_a_machine_that_was_left_only_what_was_used_is_carried() -> None:
-    old = says(used=app(arrived=True), unused=app(arrived=True, served=False))
+    old = says(used=app(arrived_from="new"), unused=app(arrived_from="new", served=False))
     found = plan(old, says(used=app(left_to="old"), unused=app(left_to="old")))
     assert (set(found.carry), set(found.leave), found.back) == ({"used"}, {"unused"}, True)
 
 
+def test_back_to_a_machine_that_serves_again_already() -> None:
+    found = plan(says(book=app(arrived_from="new", served=False)), says(book=app()))
+    assert (set(found.carry), found.back) == (set(), False)
+
+
 def test_data_that_came_from_a_third_machine_are_the_only_ones_also_where_nobody_used_them() -> None:
-    found = plan(says(book=app(arrived=True, served=False)), says())
+    found = plan(says(book=app(arrived_from="third", served=False)), says())
     assert set(found.carry) == {"book"}
 
 
@@ -95,12 +100,15 @@ def test_the_message_names_the_time_that_the_agent_goes_by() -> None:
 # -------------------------------------------------------------------------------------------------------- the program
 
 
-@pytest.mark.parametrize("before", [None, {**host(), "own_address": "127.0.0.1"}])
+@pytest.mark.parametrize("before", [None, {**host(), "own_address": "127.0.0.1", "since": 7}])
 @pytest.mark.parametrize("wish", [None, True, False])
 def test_the_first_machine_and_the_same_one_are_only_told(before: Mapping[str, Any] | None, wish: bool | None) -> None:
     request = {"host": host(), "address": "203.0.113.7", "private_key": DEPLOY_PRIVATE, "carry_data": wish}
     done = run("carry", request, before)
-    assert json.loads(done.stdout) == {**host(), "address": "203.0.113.7", "own_address": "127.0.0.1"}
+    printed = json.loads(done.stdout)
+    since = printed.pop("since")
+    assert since == 7 if before else time.time() - 60 < since <= time.time()
+    assert printed == {**host(), "address": "203.0.113.7", "own_address": "127.0.0.1"}
     assert done.stderr == ""
 
 
@@ -111,26 +119,28 @@ def nothing(_command: str, _stdin: bytes) -> tuple[int, str, str]:
     return 0, "", ""
 
 
+def arriving(wanted: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    return run("arrive", {"host": wanted, "since": 7, "private_key": DEPLOY_PRIVATE, "timeout": 20}, before)
+
+
 def test_a_machine_that_answers_has_arrived() -> None:
     with SshServer(HOST_PRIVATE, [DEPLOY_PUBLIC], nothing) as server:
         wanted = host(port=server.port)
-        done = run("arrive", {"host": wanted, "private_key": DEPLOY_PRIVATE, "timeout": 20})
-    assert json.loads(done.stdout) == wanted
+        done = arriving(wanted)
+    assert json.loads(done.stdout) == {**wanted, "since": 7}
     assert "the-one answers at 127.0.0.1" in done.stderr
 
 
 def test_one_that_has_arrived_before_is_not_asked() -> None:
-    done = run("arrive", {"host": host(port=1), "private_key": DEPLOY_PRIVATE, "timeout": 20}, host())
-    assert (done.returncode, json.loads(done.stdout), done.stderr) == (0, host(port=1), "")
+    done = arriving(host(port=1), {**host(), "since": 7})
+    assert (done.returncode, json.loads(done.stdout)["port"], done.stderr) == (0, 1, "")
 
 
-@pytest.mark.parametrize("change", [{"id": "two"}, {"address": "127.0.0.2"}])
-def test_another_machine_or_address_is_waited_for(change: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("change", [{"id": "two"}, {"address": "127.0.0.2"}, {"since": 6}])
+def test_another_machine_or_address_or_one_that_comes_back_is_waited_for(change: Mapping[str, Any]) -> None:
     with SshServer(HOST_PRIVATE, [DEPLOY_PUBLIC], nothing) as server:
         wanted = host(port=server.port)
-        done = run(
-            "arrive", {"host": wanted, "private_key": DEPLOY_PRIVATE, "timeout": 20}, {**wanted, **change}
-        )  # fmt: skip
+        done = arriving(wanted, {**wanted, "since": 7, **change})
     assert "waiting for" in done.stderr
     assert done.returncode == 0
 

@@ -28,14 +28,14 @@ def inventory(_document: Document) -> dict[str, Any]:
     apps = {}
     for app, record in claim.records():
         count, size = tree.measure(app.shared)
-        note = files.read_json(app.hold)
+        note, arrived = files.read_json(app.hold), _arrived(app)
         apps[app.app] = {
             "owner": record.get("owner"),
             "files": count,
             "bytes": size,
             "served": app.live_record.exists(),
             "left_to": note["to"]["id"] if note is not None and note["left"] else None,
-            "arrived": app.arrived.exists(),
+            "arrived_from": arrived[0] if arrived is not None else None,
         }
     return {"apps": apps, "databases": database_server.claimed()}
 
@@ -85,6 +85,7 @@ def place(document: Document) -> dict[str, Any]:
             if not _is_placed(app, source["id"], manifest):
                 raise AgentError(f"the data of {app.app} have not come")
             entry["skip"] = True
+            come.remove()
             return {"app": app.app}
         if not come.complete:
             raise AgentError(f"the data of {app.app} have not come as a whole")

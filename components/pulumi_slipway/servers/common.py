@@ -10,6 +10,7 @@ target's own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
@@ -206,7 +207,12 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> Non
         arrive = local_command(
             draft.of_generation("arrive"),
             create=local_program("arrive"),
-            document={"host": host, "private_key": keys.deploy_private, "timeout": draft.ready_timeout},
+            document={
+                "host": host,
+                "since": data.stdout.apply(lambda text: json.loads(text).get("since", 0)),
+                "private_key": keys.deploy_private,
+                "timeout": draft.ready_timeout,
+            },
             triggers=[made.id, static.address],
             remembers=True,
             opts=pulumi.ResourceOptions(parent=server, depends_on=[assigned], deleted_with=made.resource),
