@@ -11,6 +11,7 @@ import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
 from ..servers.checks import check_known
+from ..servers.droplet import DEFAULT_REGION
 from ..servers.forms import DO_REGION, DO_TAG, PROJECT, VPC_UUID, Form
 from ..servers.grantee import Grantee
 from ..servers.sizes import memory_mib

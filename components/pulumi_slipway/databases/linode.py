@@ -13,6 +13,7 @@ import pulumi_random as random
 from ..servers.checks import check_known
 from ..servers.forms import LINODE_REGION, LINODE_TYPE, Form
 from ..servers.grantee import Grantee
+from ..servers.linode import DEFAULT_REGION
 from .common import (
     AppDatabase,
     DatabaseArgs,
