@@ -118,6 +118,16 @@ def test_a_running_machine_leaves_its_command_as_it_was(run: Run, engine: Engine
     )
 
 
+def test_a_running_machine_is_known_by_what_the_driver_says_whatever_its_command_will_print(
+    run: Run, engine: Engine
+) -> None:
+    found = {"id": "machine-9", "name": "guest", "address": "10.1.2.9"}
+    engine.status = {"exists": True, "running": True, "labels": {}, **found}
+    recorder = run(server)
+    assert list(recorder.input("server-ready-1", "triggers")) == ["machine-9"]
+    assert "server-machine-1" in recorder.depends_on("server-ready-1")
+
+
 def test_a_stopped_machine_is_an_update_and_a_missing_one_a_replacement(run: Run, engine: Engine) -> None:
     labels = {"incarnation": "2026-01-01T00:00:00Z", "wake": "2026-01-02T00:00:00Z"}
     engine.status = {"exists": True, "running": False, "labels": labels}

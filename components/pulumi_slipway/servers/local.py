@@ -42,8 +42,9 @@ class LocalServer(Server):
         draft = begin(self, name, args)
         suffix = random.RandomId(draft.of_generation("id"), byte_length=3, opts=draft.child)
         machine_name = suffix.hex.apply(lambda digits: host_name(name, f"-{digits}"))
-        machine = _machine(draft, args, machine_name)
-        description = machine.stdout.apply(json.loads)
+        status = local_run(pulumi.Output.concat(local_program("local", "status"), " ", machine_name)).apply(json.loads)
+        machine = _machine(draft, args, machine_name, status)
+        description = _description(machine, status)
         address = description["address"]
         finish(draft, Made(machine, description["id"], description["name"], address, address))
         self.grantee = pulumi.Output.from_input(address).apply(
@@ -52,7 +53,12 @@ class LocalServer(Server):
         self.register_outputs({"host": self.host, "address": self.address, "private_key": self.private_key})
 
 
-def _machine(draft: Draft, args: LocalServerArgs, machine_name: pulumi.Output[str]) -> Any:
+def _machine(
+    draft: Draft,
+    args: LocalServerArgs,
+    machine_name: pulumi.Output[str],
+    status: pulumi.Output[Mapping[str, Any]],
+) -> Any:
     """The machine as a command of the driver.
 
     pulumi-command cannot read, so the driver is asked each time, and what it says becomes an input: a machine that is
@@ -60,7 +66,6 @@ def _machine(draft: Draft, args: LocalServerArgs, machine_name: pulumi.Output[st
     replacement is made before the old one is deleted, and may have its name, the delete names the incarnation too.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    status = local_run(pulumi.Output.concat(local_program("local", "status"), " ", machine_name)).apply(json.loads)
     incarnation = status.apply(lambda found: found["labels"].get("incarnation", now))
     wake = status.apply(lambda found: found["labels"].get("wake", now) if found["running"] else now)
     made_with = status.apply(lambda found: _made_with(draft.name, args, found))
@@ -85,6 +90,17 @@ def _machine(draft: Draft, args: LocalServerArgs, machine_name: pulumi.Output[st
         stdin=user_data(draft, args, hostname=machine_name),
         triggers=[incarnation],
         opts=draft.child,
+    )
+
+
+def _description(machine: Any, status: pulumi.Output[Mapping[str, Any]]) -> pulumi.Output[Mapping[str, Any]]:
+    """What the machine is like: as it runs, or else as its command says when it has made or started it.
+
+    Else a preview would take each change of what machines are made with (user data, Debian) for another machine, since
+    nothing is known of what a command prints when it runs again. The URN is there for the order of things alone.
+    """
+    return pulumi.Output.all(status, machine.urn).apply(
+        lambda known: known[0] if known[0]["running"] and "id" in known[0] else machine.stdout.apply(json.loads)
     )
 
 
