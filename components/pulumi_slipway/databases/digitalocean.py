@@ -26,7 +26,6 @@ from .common import (
     known_grantees,
 )
 
-DEFAULT_REGION = "fra1"
 DEFAULT_SIZE = "db-s-1vcpu-1gb"
 ENGINES = {"postgresql": "pg", "mysql": "mysql"}
 DEFAULT_VERSIONS = {"postgresql": "17", "mysql": "8"}

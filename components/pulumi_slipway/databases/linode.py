@@ -24,7 +24,6 @@ from .common import (
     known_grantees,
 )
 
-DEFAULT_REGION = "eu-central"
 DEFAULT_SIZE = "g6-nanode-1"
 DEFAULT_VERSION = "17"
 NAME = "defaultdb"
