@@ -28,6 +28,7 @@ SUBNET = "ec2/subnet:Subnet"
 GATEWAY = "ec2/internetGateway:InternetGateway"
 TABLE = "ec2/routeTable:RouteTable"
 ROUTE = "ec2/route:Route"
+MAIN_ASSOCIATION = "ec2/mainRouteTableAssociation:MainRouteTableAssociation"
 TABLE_ASSOCIATION = "ec2/routeTableAssociation:RouteTableAssociation"
 DEBIAN = [{"name": "name", "values": ["debian-13-amd64-*"]}]
 

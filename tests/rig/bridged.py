@@ -53,12 +53,12 @@ class BridgedResource(Resource):
         return sdk.resource(self.package, self.token)
 
     @cached_property
-    def inputs(self) -> Shape:  # type: ignore[override]
+    def inputs(self) -> Shape:
         """The inputs of the SDK, of which the stand-in refuses those that it does not act on."""
         return _taken(self.reflected.inputs, self.takes, f"the resource {self.token}")
 
     @property
-    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+    def outputs(self) -> tuple[str, ...]:
         """All outputs of the SDK that are no inputs."""
         return tuple(name for name in self.reflected.outputs if name not in self.reflected.inputs)
 
@@ -141,7 +141,7 @@ class BridgedFunction(Function):
         return sdk.function(self.package, self.token)
 
     @cached_property
-    def inputs(self) -> Shape:  # type: ignore[override]
+    def inputs(self) -> Shape:
         """The inputs of the SDK, of which the stand-in refuses those that it does not act on."""
         return _taken(self.reflected.inputs, self.takes, f"the function {self.token}")
 
@@ -159,7 +159,7 @@ class BridgedConfiguration(Configuration):
         self.package = package
 
     @cached_property
-    def inputs(self) -> Shape:  # type: ignore[override]
+    def inputs(self) -> Shape:
         """All settings of the SDK."""
         return sdk.provider_shape(self.package)
 

@@ -17,6 +17,7 @@ from .amazon import (
     GROUP,
     INGRESS,
     INSTANCE,
+    MAIN_ASSOCIATION,
     REGION,
     ROUTE,
     SUBNET,
@@ -146,6 +147,22 @@ def test_routes_written_in_a_table_and_the_main_table_count_too(paper: PaperClou
     routes = [{"cidrBlock": "0.0.0.0/0", "gatewayId": gateway}]
     amazon(TABLE).update(state, id=table, vpcId=vpc, routes=routes)
     assert machine in paper.addresses.values()
+
+
+def test_another_main_table_is_that_of_all_subnets_without_one(paper: PaperCloud, amazon: Amazon) -> None:
+    """TF vpc_main_route_table_association.go: the former main table is told, and comes back at the end."""
+    vpc, subnets = amazon.network()
+    amazon.instance(subnetId=next(iter(subnets.values())), associatePublicIpAddress=True)
+    gateway, _ = amazon(GATEWAY).create(vpcId=vpc)
+    routes = [{"cidrBlock": "0.0.0.0/0", "gatewayId": gateway}]
+    table, _ = amazon(TABLE).create(vpcId=vpc, routes=routes)
+    (machine,) = paper.machines
+    it = amazon(MAIN_ASSOCIATION)
+    association, state = it.create(vpcId=vpc, routeTableId=table)
+    assert state["originalRouteTableId"] == amazon.ask("ec2/getVpc:getVpc", id=vpc)["mainRouteTableId"]
+    assert machine in paper.addresses.values()
+    it.delete(state, id=association)
+    assert machine not in paper.addresses.values()
 
 
 def test_gateways_and_routes_are_refused_where_they_do_not_fit(paper: PaperCloud, amazon: Amazon) -> None:

@@ -74,8 +74,6 @@ class Eip(SettledResource):
         if "instance" in inputs and inputs["instance"] != thing["instance"]:
             disassociate(account, thing["association"])
             associate(account, call.id, inputs["instance"])
-        elif "instance" in state and "instance" not in inputs and state["instance"] == thing["instance"]:
-            pass  # an association made by a resource of its own is not this one's to take away
         now = account.thing(call.id)
         assert now is not None
         return self.found(account, call.id, now)

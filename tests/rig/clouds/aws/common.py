@@ -50,6 +50,8 @@ class AwsResource(BridgedResource):
 
     named = False
     """Whether the id is a name, which is unique in its region only, and not one of the service's making."""
+    secret: ClassVar[tuple[str, ...]] = ()
+    """Inputs that the account does not keep."""
 
     def offered(self, inputs: Properties, settings: Properties) -> Properties:
         return {"region": settings["region"]} if settings.get("region") else {}
@@ -112,9 +114,6 @@ class AwsResource(BridgedResource):
         """Remove it."""
         account.drop(self.key(call.id, thing["region"]))
 
-    secret: ClassVar[tuple[str, ...]] = ()
-    """Inputs that the account does not keep."""
-
     def public(self, inputs: Properties) -> Properties:
         """The inputs without secrets."""
         return {name: value for name, value in inputs.items() if name not in self.secret}
@@ -133,7 +132,7 @@ class AwsResource(BridgedResource):
 
 
 class AwsFunction(BridgedFunction):
-    """One function, which asks the account (`ask`) or knows by itself (`invoke`)."""
+    """One function; its region is the provider's unless it is told another."""
 
     def region(self, inputs: Properties, call: Call) -> str:
         """The region that the question is about."""

@@ -148,7 +148,7 @@ class Places:
         except ValueError:
             return False
         inner = ipaddress.ip_network(subnet["cidrBlock"])
-        return outer.version == 4 and outer.prefixlen > 0 and inner.subnet_of(outer)  # type: ignore[arg-type]
+        return outer.version == 4 and outer.prefixlen > 0 and inner.subnet_of(outer)
 
 
 def vpc_arn(identity: str, region: str) -> str:
