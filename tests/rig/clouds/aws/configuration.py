@@ -15,8 +15,7 @@ from . import catalog
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 NO_CREDENTIALS = (
     "No valid credential sources found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or the "
-    "settings aws:accessKey and aws:secretKey (with --secret), or aws:profile. "
-    "See https://www.pulumi.com/registry/packages/aws/installation-configuration/"
+    "settings aws:accessKey and aws:secretKey (with --secret), or aws:profile"
 )
 NO_REGION = (
     "Missing region information: make sure you have set your AWS region, e.g. `pulumi config set aws:region us-west-2`,"
