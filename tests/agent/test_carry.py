@@ -150,6 +150,16 @@ def test_data_that_the_new_machine_has_of_its_own_are_not_overwritten(both: Pair
     assert both.old.serves()
 
 
+def test_where_the_apps_user_is_somebody_elses_nothing_is_begun(both: Pair) -> None:
+    both.new.server.shell(f"useradd --system {NAME}")
+    try:
+        told = both.fail(True)
+    finally:
+        both.new.server.shell(f"userdel {NAME}")
+    assert "a user 'book' that is not Slipway's exists" in told
+    assert both.old.serves()
+
+
 def test_where_the_data_have_no_room_nothing_is_begun(both: Pair) -> None:
     both.old.server.shell(f"truncate -s 900G {SHARED}/huge")
     told = both.fail(True)

@@ -38,6 +38,7 @@ def test_visitors_are_told_to_come_again_and_nothing_of_the_app_runs(held: App) 
     plain.request("GET", "/")
     assert plain.getresponse().status == 503
     assert held.server.shell(f"pgrep -u {held.name} || true") == ""
+    assert held.status()["stands_still"] == TO["name"]
 
 
 def test_it_stands_still_after_a_reboot_too(held: App) -> None:

@@ -48,6 +48,8 @@ def expect(document: Document) -> dict[str, Any]:
     app, source = AppPaths(request.app_name(document)), _source(document)
     owner, only_check = request.optional_text(document, "owner"), request.flag(document, "only_check")
     _check_admissible(app, source["id"], owner)
+    if owner is not None:
+        users.check_free(app.app)
     size, entries = request.integer(document, "bytes"), request.integer(document, "entries")
     if only_check:
         _check_room(app, size, entries)
@@ -104,6 +106,7 @@ def forget(_document: Document) -> dict[str, Any]:
     """Remove what came of data that are not wanted any more; those in their place stay."""
     gone = []
     for come in staging.all_staged():
+        come.take_over("nobody")
         with held(come.lock, f"end of the transfer of {come.app}'s data"):
             come.remove()
             gone.append(come.app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, certificate, claim, journal, request
+from . import catalogue, certificate, claim, files, journal, request
 from .errors import AgentError
 from .facts import agent_digest
 from .paths import SLOTS, AppPaths
@@ -36,6 +36,7 @@ def status(document: Document) -> dict[str, Any]:
         "slot": live.slot if live else None,
         "serial": live.serial if live else 0,
         "serving": serving(app),
+        "stands_still": _stands_still(app),
         "processes": _processes(app),
         "releases": releases,
         "certificate_ends": certificate.not_after(app.app),
@@ -59,6 +60,12 @@ def _fitting(entries: list[journal.Entry], limit: int = 7000) -> list[journal.En
             break
         kept.insert(0, entry)
     return kept
+
+
+def _stands_still(app: AppPaths) -> str | None:
+    """The machine that its data are carried to, or were; None: it serves."""
+    note = files.read_json(app.hold)
+    return None if note is None else str(note["to"]["name"])
 
 
 def _state(entry: catalogue.Entry, live: str | None) -> str:

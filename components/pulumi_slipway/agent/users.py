@@ -42,6 +42,12 @@ def own(name: str) -> User | None:
     return user if user is not None and pwd.getpwnam(name).pw_gecos.startswith(_MARK) else None
 
 
+def check_free(name: str) -> None:
+    """Raises `AgentError` when somebody else's user has the name."""
+    if find(name) is not None and own(name) is None:
+        raise AgentError(f"a user {name!r} that is not Slipway's exists on this server: give the app another name")
+
+
 def require(name: str) -> User:
     user = find(name)
     if user is None:
@@ -51,10 +57,9 @@ def require(name: str) -> User:
 
 def ensure(name: str, home: Path, purpose: str) -> User:
     """The system user `name` without a shell or a password; refused when it exists and is not one of ours."""
+    check_free(name)
     user = find(name)
     if user is not None:
-        if not pwd.getpwnam(name).pw_gecos.startswith(_MARK):
-            raise AgentError(f"a user {name!r} that is not Slipway's exists on this server: give the app another name")
         return user
     _run(
         [
