@@ -15,6 +15,7 @@ from tests.clouds.table import Row
 from tests.e2e.checkout import Checkout, Visitor
 from tests.machines import Machine, driver
 from tests.rig.clouds import databases as rig_databases
+from tests.rig.clouds import inventory
 from tests.rig.clouds.account import Account
 
 CREDENTIALS = {
@@ -91,8 +92,7 @@ class Stack:
         if self.plain is not None:
             return self.plain
         host = self.outputs()["host"]
-        thing = self.account.thing(host["id"]) if self.row.target != "local" else None
-        name = thing["machine"] if thing else host["name"]
+        name = inventory.machine_of(self.account, host["address"]) if self.row.target != "local" else host["name"]
         return Machine(name, host["id"], host["address"], 13)
 
     def mark(self, word: str) -> None:
