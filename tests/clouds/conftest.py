@@ -57,7 +57,11 @@ def stranger(account: Account) -> Iterator[Machine]:
     machines.remove(account, made.name)
 
 
-@pytest.fixture(scope="class", params=ROWS, ids=str)
+# The lines of a row are for one worker (pytest-xdist).
+_PARAMETERS = [pytest.param(row, id=str(row), marks=pytest.mark.xdist_group(str(row))) for row in ROWS]
+
+
+@pytest.fixture(scope="class", params=_PARAMETERS)
 def running(request: pytest.FixtureRequest, project: Checkout, account: Account) -> Iterator[Stack]:
     """The stack of one row, through all of its lines."""
     row: Row = request.param
@@ -97,10 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A line that says nothing of a row is none of its cells; the lines of a row are for one worker (pytest-xdist)."""
+    """A line that says nothing of a row is none of its cells."""
     items[:] = [item for item in items if _line(item) in _row(item).lines]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(_row(item))))
 
 
 @pytest.hookimpl(tryfirst=True)
