@@ -41,6 +41,21 @@ def test_mariadb_is_given_a_hash() -> None:
     assert database_mariadb.password_hash("password") == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
 
 
+@pytest.mark.parametrize(
+    ("listing", "version"),
+    [
+        ("17 main 5432 online postgres /var/lib/postgresql/17/main /var/log/x.log", "17"),
+        ("15 main 5432 online postgres /a /b\n17 main 5433 online postgres /c /d", "15"),  # Debian was upgraded
+        ("15 main 5433 online postgres /a /b\n17 main 5432 online postgres /c /d", "17"),  # and so was the cluster
+        ("15 main 5432 down postgres /a /b\n17 main 5433 online,recovery postgres /c /d", "17"),
+        ("", None),
+    ],
+)
+def test_the_server_is_the_one_that_has_the_rows(listing: str, version: str | None) -> None:
+    chosen = database_postgresql.choose(listing)
+    assert (chosen.version if chosen else None) == version
+
+
 @pytest.mark.parametrize("memory", [480, 960, 2000, 4000, 16000, 128000])
 @pytest.mark.parametrize("cpus", [1, 2, 8, 32])
 def test_two_releases_of_gunicorn_s_workers_fit_into_the_connections(memory: int, cpus: int) -> None:

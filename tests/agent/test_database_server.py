@@ -197,6 +197,21 @@ def test_a_database_that_vanished_is_observed_and_made_anew(book: Engine) -> Non
     assert book.observe() == {"present": True, "serial": 9}
 
 
+def test_a_database_whose_server_was_uninstalled_is_given_up_without_it(book: Engine) -> None:
+    program = "/usr/bin/pg_lsclusters" if book.name == "postgresql" else "/usr/sbin/mariadbd"
+    book.server.shell(f"mv {program} {program}.aside")
+    try:
+        assert book.remove(keep_data=False) == {"removed": True}
+    finally:
+        book.server.shell(f"mv {program}.aside {program}")
+    with pytest.raises(AgentFailed, match="a database 'book' that is not Slipway's"):
+        book.claim()
+    book.root("DROP DATABASE book")
+    for user in ("book",) if book.name == "postgresql" else ("book@localhost", "book@127.0.0.1"):
+        book.root(f"DROP USER {user}")
+    assert book.claim()["changed"] is True
+
+
 def test_a_server_that_was_stopped_is_started(book: Engine) -> None:
     book.server.shell(f"systemctl stop {_unit(book)}")
     assert book.observe()["present"] is False

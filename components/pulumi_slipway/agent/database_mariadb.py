@@ -27,9 +27,12 @@ _HOSTS = ("localhost", "127.0.0.1")
 class MariaDb:
     """The engine `mariadb`, see `database_server.Engine`."""
 
+    def installed(self) -> bool:
+        return paths.rooted("/usr/sbin/mariadbd").exists()
+
     def ensure_server(self) -> bool:
         changed = False
-        if not paths.rooted("/usr/sbin/mariadbd").exists():
+        if not self.installed():
             database_system.install(["mariadb-server"])
             _mark().parent.mkdir(mode=0o700, exist_ok=True)
             _mark().touch(0o600)

@@ -48,6 +48,9 @@ class Cluster:
 class PostgreSql:
     """The engine `postgresql`, see `database_server.Engine`."""
 
+    def installed(self) -> bool:
+        return _installed()
+
     def ensure_server(self) -> bool:
         cluster = _cluster()
         changed = cluster is None
@@ -126,14 +129,25 @@ class PostgreSql:
 
 
 def _cluster() -> Cluster | None:
-    """The server to use: the newest that runs, else the newest; None: there is none."""
-    if not paths.rooted("/usr/bin/pg_lsclusters").exists():
+    """The server to use; None: there is none."""
+    if not _installed():
         return None
+    return choose(tool(["pg_lsclusters", "--no-header"]))
+
+
+def choose(listing: str) -> Cluster | None:
+    """Of what pg_lsclusters says: one that runs, if any does, and the one with the lowest port. An upgrade of Debian
+    adds a newer one with the next port, and upgrading a cluster gives the port to the new one: it is where the rows
+    are."""
     found = []
-    for line in tool(["pg_lsclusters", "--no-header"]).splitlines():
+    for line in listing.splitlines():
         version, name, port, status, *_ = line.split()
         found.append(Cluster(version, name, int(port), status.startswith("online")))
-    return max(found, key=lambda one: (one.online, [int(part) for part in one.version.split(".")]), default=None)
+    return min(found, key=lambda one: (not one.online, one.port), default=None)
+
+
+def _installed() -> bool:
+    return paths.rooted("/usr/bin/pg_lsclusters").exists()
 
 
 def _size(cluster: Cluster) -> bool:

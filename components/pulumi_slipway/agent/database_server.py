@@ -29,6 +29,9 @@ _PATIENCE = 1200.0
 class Engine(Protocol):
     """What both engines can do. Each of these may be called again; names were checked."""
 
+    def installed(self) -> bool:
+        """Whether the server is on this machine, running or not."""
+
     def ensure_server(self) -> bool:
         """Have the server installed, sized and running; whether anything was done."""
 
@@ -148,6 +151,10 @@ def remove(document: Document) -> dict[str, Any]:
             return {"removed": False}
         if found.get("owner") not in (claim.owner, None):
             raise _others(claim)
+        if not engine.installed():
+            claim.path.unlink()
+            say(f"{claim.spelled} is gone, and its server with it")
+            return {"removed": True}
         if not engine.present(claim.name):
             engine.ensure_server()
         if keep:
