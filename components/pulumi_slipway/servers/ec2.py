@@ -97,8 +97,8 @@ class Ec2Server(Server):
                 opts=opts,
             )
 
-        # The address that it was made with goes when the elastic IP comes; `pulumi refresh` then takes note, and the steps
-        # that were told it run once more and find nothing to do.
+        # The address that it was made with goes when the elastic IP comes. `pulumi refresh` takes note of that; the
+        # steps that were told the former one then run once more, and find nothing to do.
         finish(
             draft,
             Made(machine, machine.id, draft.hostname, machine.public_ip, machine.private_ip),
