@@ -51,7 +51,7 @@ def _commands(ready: setup.Ready, part: str) -> list[tuple[str, list[str | Path]
     slowest = ["--durations=15", "--durations-min=1"]
     if part != "examples":
         python = VENV / "bin" / "python"
-        workers = ["-n", "2", "--dist", "loadgroup"] if part in LONG else []
+        workers = ["-n", "2", "--dist", "loadscope"] if part in LONG else []
         return [(part, [python, "-m", "pytest", *slowest, *workers, Path("tests") / part])]
     return [_of_example(ready, tests) for tests in sorted(CHECKOUT.glob("examples/*/tests"))]
 

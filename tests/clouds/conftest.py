@@ -57,11 +57,7 @@ def stranger(account: Account) -> Iterator[Machine]:
     machines.remove(account, made.name)
 
 
-# The lines of a row are for one worker (pytest-xdist).
-_PARAMETERS = [pytest.param(row, id=str(row), marks=pytest.mark.xdist_group(str(row))) for row in ROWS]
-
-
-@pytest.fixture(scope="class", params=_PARAMETERS)
+@pytest.fixture(scope="class", params=ROWS, ids=str)
 def running(request: pytest.FixtureRequest, project: Checkout, account: Account) -> Iterator[Stack]:
     """The stack of one row, through all of its lines."""
     row: Row = request.param
@@ -97,6 +93,18 @@ def _row(item: pytest.Item) -> Row:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "line(name): the line of the table that a test fills")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The lines of a row are for one worker, in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRow(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.rpartition("[")[2]
+
+    return ByRow(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,16 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.checkout import Checkout, Visitor
+from tests.clouds.stacks import CREDENTIALS
+from tests.e2e.checkout import Checkout, Visitor, checkout
 from tests.machines import driver
+from tests.rig.clouds import databases, inventory
+from tests.rig.clouds.account import Account
 
 
 class Program:
-    """`examples/import` of a checkout, used as its README tells."""
+    """A program in `examples/` of a checkout, used as its README tells."""
 
-    def __init__(self, checkout: Checkout) -> None:
-        self._folder = checkout.folder / "examples" / "import"
+    def __init__(self, checkout: Checkout, example: str) -> None:
+        self._folder = checkout.folder / "examples" / example
         self._environment = checkout.environment
+
+    def install(self) -> None:
+        """The package's wheel, the program's environment, a stack."""
+        self.run("uv", "build", "--wheel", "-o", "../../dist", "../..")
+        self.pulumi("install")
+        self.pulumi("stack", "init", "try")
 
     def run(self, *command: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -47,28 +56,70 @@ class Program:
 
 @pytest.fixture
 def program(fresh: Checkout) -> Iterator[Program]:
-    made = Program(fresh)
+    made = Program(fresh, "import")
     try:
         yield made
     finally:
         made.remove()
 
 
-def test_the_components_work_from_the_wheel_in_a_program_of_ones_own(program: Program, tmp_path: Path) -> None:
-    program.run("uv", "build", "--wheel", "-o", "../../dist", "../..")
-    program.pulumi("install")
-    program.pulumi("stack", "init", "try")
-    program.pulumi("up", "--yes", "--skip-preview")
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """A cloud account of the rig; empty again at the end."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    made = Account.at(tmp_path / "account")
+    monkeypatch.setenv("SLIPWAY_RIG_ACCOUNT", str(made.folder))
+    yield made
+    inventory.empty(made)
 
-    url = program.pulumi("stack", "output", "url").strip()
-    certificate = tmp_path / "certificate.pem"
-    certificate.write_text(program.outputs_of("slipway:index:WebApp")["certificate"])
-    visitor = Visitor(url, certificate)
-    visitor.sign("Ada", "From a program of my own")
-    assert "From a program of my own" in visitor.get().text
+
+@pytest.fixture
+def own_vpc(account: Account, tmp_path: Path) -> Iterator[Program]:
+    """The program with a VPC of its own, in a checkout whose environment knows the account."""
+    with checkout(tmp_path / "slipway") as fresh:
+        made = Program(fresh, "own-vpc")
+        try:
+            yield made
+        finally:
+            made.remove()
+
+
+def test_server_and_database_in_a_vpc_and_by_a_provider_of_ones_own(
+    own_vpc: Program, account: Account, tmp_path: Path
+) -> None:
+    own_vpc.install()
+    own_vpc.pulumi("config", "set", "ca-certificate", databases.ca_certificate(account), "--stack", "try")
+    own_vpc.pulumi("up", "--yes", "--skip-preview")
+    _visit(own_vpc, tmp_path)
+
+    network = own_vpc.outputs_of("aws:ec2/vpc:Vpc")["id"]
+    assert {
+        group["attributes"]["vpcId"] for group in account.things("aws:ec2/securityGroup:SecurityGroup").values()
+    } == {network}
+    again = own_vpc.pulumi("up", "--yes", "--skip-preview")
+    assert not re.search(r"^ +[+~-]", again.partition("Resources:")[2], re.MULTILINE), again
+
+    own_vpc.pulumi("destroy", "--yes", "--skip-preview")
+    assert account.things() == {}
+
+
+def test_the_components_work_from_the_wheel_in_a_program_of_ones_own(program: Program, tmp_path: Path) -> None:
+    program.install()
+    program.pulumi("up", "--yes", "--skip-preview")
+    _visit(program, tmp_path)
 
     again = program.pulumi("up", "--yes", "--skip-preview")
     assert not re.search(r"^ +[+~-]", again.partition("Resources:")[2], re.MULTILINE), again
 
     program.pulumi("destroy", "--yes", "--skip-preview")
     assert json.loads(program.pulumi("stack", "export"))["deployment"].get("resources", []) == []
+
+
+def _visit(program: Program, tmp_path: Path) -> None:
+    url = program.pulumi("stack", "output", "url").strip()
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text(program.outputs_of("slipway:index:WebApp")["certificate"])
+    visitor = Visitor(url, certificate)
+    visitor.sign("Ada", "From a program of my own")
+    assert "From a program of my own" in visitor.get().text
