@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_random as random
 from pulumi_command import local, remote
 
 from .host import Host
@@ -104,9 +105,20 @@ def presence(
     """Runs the agent's `claim` with `document` when created, `give_up` with the same document when deleted.
 
     Another `subject` (the name of what is claimed) is another claim: the new one is made, then the old one given up.
+
+    A stack that went from a host to another one and comes back, since the rest failed there, has both claims on the
+    first host: that of before, which Pulumi is still to give up, and the new one. The `turn` in the document tells
+    them apart: the agent gives up a claim only for the turn that made it.
     """
     triggers: list[pulumi.Input[str]] = [target.id, subject]
-    return _agent_resource(name, target, claim, give_up, triggers, summary, document, parent, depends_on)
+    turn = random.RandomId(
+        f"{name}-turn",
+        byte_length=4,
+        keepers={"host": target.id, "subject": subject},
+        opts=pulumi.ResourceOptions(parent=parent),
+    ).hex
+    told = pulumi.Output.all(document, turn).apply(lambda pair: {**pair[0], "turn": pair[1]})
+    return _agent_resource(name, target, claim, give_up, triggers, summary, told, parent, depends_on)
 
 
 def push(

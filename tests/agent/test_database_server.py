@@ -170,6 +170,14 @@ def test_a_given_up_database_is_locked_and_keeps_its_rows_for_a_later_claim(book
     book.claim()
 
 
+def test_a_database_that_was_claimed_anew_is_not_dropped_by_the_claim_of_before(book: Engine) -> None:
+    book.claim(turn="first")
+    book.claim(turn="second")
+    assert book.remove(keep_data=False, turn="first") == {"removed": False}
+    assert book.app("SELECT words FROM entry") == "kept"
+    book.claim()
+
+
 def test_a_dropped_database_is_gone_and_another_run_makes_it_anew(book: Engine) -> None:
     assert book.remove(keep_data=False) == {"removed": True}
     assert book.observe() == {"present": False, "serial": 0}

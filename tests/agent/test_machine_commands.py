@@ -59,6 +59,15 @@ def test_removing_an_app_leaves_nothing_of_it_and_others_serve(app: App, fresh_i
     assert app.server.text() == "old"
 
 
+def test_an_app_that_was_claimed_anew_is_not_removed_by_the_claim_of_before(server: Server) -> None:
+    ask = {"app": "turns", "owner": OWNER}
+    server.agent("claim", {**ask, "turn": "first"})
+    server.agent("claim", {**ask, "turn": "second"})
+    assert server.agent("remove", {**ask, "turn": "first"}) == {"removed": False}
+    assert server.shell("ls /srv/turns/claim.json")
+    assert server.agent("remove", {**ask, "turn": "second"}) == {"removed": True}
+
+
 def test_data_may_be_kept_for_a_later_claim(server: Server) -> None:
     second = App(server, "keeper")
     second.claim()

@@ -180,8 +180,8 @@ def test_every_remote_resource_is_made_anew_on_another_host_and_goes_with_the_ma
     run: Run, app_folder: Path
 ) -> None:
     recorder = run(lambda: app(app_folder))
-    remote = [name for name in recorder.names if name.startswith("app-1-")]
-    assert len(remote) == 4
+    remote = ["app-1-agent", "app-1-claim", "app-1-site", "app-1-release"]
+    assert set(remote) == {name for name in recorder.names if name.startswith("app-1-")} - {"app-1-claim-turn"}
     for name in remote:
         subject = ["guestbook"] if name == "app-1-claim" else []
         assert list(recorder.input(name, "triggers")) == ["machine-1", *subject], name
@@ -196,6 +196,13 @@ def test_steps_have_no_delete_and_the_presence_has_one(run: Run, app_folder: Pat
         assert "delete" not in recorder[name].object
         assert "update" not in recorder[name].object
     assert recorder.input("app-1-claim", "delete").startswith("sudo -n /usr/local/lib/slipway/agent remove")
+
+
+def test_a_claim_is_another_one_on_another_host_also_on_one_that_had_it_before(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    assert dict(recorder.input("app-1-claim-turn", "keepers")) == {"host": "machine-1", "subject": "guestbook"}
+    assert "app-1-claim-turn" in recorder.depends_on("app-1-claim")
+    assert json.loads(recorder.input("app-1-claim", "stdin"))["turn"] == "ab12cd"
 
 
 def test_host_keys_are_pinned_in_every_connection(run: Run, app_folder: Path) -> None:

@@ -87,8 +87,8 @@ def test_only_a_new_generation_is_a_new_machine(run: Run) -> None:
     )
 
 
-def test_the_address_moves_to_the_new_machine_before_it_is_taken_from_the_old(run: Run) -> None:
-    assert not run(server)["server-assignment"].deleteBeforeReplace
+def test_the_old_assignment_goes_first_since_removed_later_it_could_take_the_address_from_who_has_it(run: Run) -> None:
+    assert run(server)["server-assignment"].deleteBeforeReplace
 
 
 def test_data_and_address_are_protected(run: Run) -> None:

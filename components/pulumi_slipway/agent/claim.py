@@ -21,9 +21,10 @@ _STOP_WITHIN = 90.0
 
 
 def claim(document: Document) -> dict[str, Any]:
-    """Make the app's users and folders, for `owner` alone; `serial` is kept for whoever observes."""
+    """Make the app's users and folders, for `owner` alone. `serial` is kept for who observes, `turn` for `remove`."""
     serial = request.integer(document, "serial", 0)
     app, owner = AppPaths(request.app_name(document)), request.text(document, "owner")
+    turn = request.optional_text(document, "turn")
     with (
         held(app_lock(app.app), f"claim {app.app}"),
         recorded(machine_journal(), "claim", app=app.app) as entry,
@@ -36,7 +37,7 @@ def claim(document: Document) -> dict[str, Any]:
         entry["skip"] = found is not None and found.get("owner") == owner
         _install_units()
         files.folder(app.root)
-        files.write_json(app.claim, {"app": app.app, "owner": owner, "serial": serial}, 0o600)
+        files.write_json(app.claim, {"app": app.app, "owner": owner, "serial": serial, "turn": turn}, 0o600)
         _furnish(app)
         say(f"{app.app} has its users and folders")
     return {"app": app.app}
@@ -58,6 +59,10 @@ def remove(document: Document) -> dict[str, Any]:
             return {"removed": False}
         if found.get("owner") not in (owner, None):
             raise _claimed(app)
+        if request.is_of_another_turn(document, found):
+            entry["skip"] = True
+            say(f"{app.app} was claimed anew since: it stays")
+            return {"removed": False}
         _close_site(app)
         for user in (app.app, users.build_name(app.app)):
             users.remove(user)

@@ -71,6 +71,7 @@ class Claim:
     name: str
     user: str
     owner: str
+    turn: str | None
 
     @classmethod
     def read(cls, document: Document) -> Claim:
@@ -88,7 +89,7 @@ class Claim:
                 "template1",
             ):
                 raise AgentError(f"{key}: {value!r} cannot be used: take 1 to 32 of a-z, 0-9 and _, letter first")
-        return cls(engine, name, user, request.text(document, "owner"))
+        return cls(engine, name, user, request.text(document, "owner"), request.optional_text(document, "turn"))
 
     @property
     def spelled(self) -> str:
@@ -151,6 +152,10 @@ def remove(document: Document) -> dict[str, Any]:
             return {"removed": False}
         if found.get("owner") not in (claim.owner, None):
             raise _others(claim)
+        if request.is_of_another_turn(document, found):
+            entry["skip"] = True
+            say(f"{claim.spelled} was claimed anew since: it stays")
+            return {"removed": False}
         if not engine.installed():
             claim.path.unlink()
             say(f"{claim.spelled} is gone, and its server with it")
@@ -214,6 +219,7 @@ def _note(claim: Claim, serial: int) -> None:
         "user": claim.user,
         "owner": claim.owner,
         "serial": serial,
+        "turn": claim.turn,
     }
     if files.read_json(claim.path) != record:
         files.write_json(claim.path, record, 0o600)

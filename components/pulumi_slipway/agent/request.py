@@ -97,6 +97,12 @@ def check_release_id(value: str) -> str:
     return value
 
 
+def is_of_another_turn(document: Document, record: Document) -> bool:
+    """Whether what is claimed was claimed anew since the claim that a request gives up (`presence` in `remote.py`)."""
+    turn = optional_text(document, "turn")
+    return turn is not None and record.get("turn") not in (turn, None)
+
+
 def sha256(document: Document, key: str = "sha256") -> str:
     value = text(document, key)
     if not SHA256.fullmatch(value):

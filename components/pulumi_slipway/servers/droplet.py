@@ -80,10 +80,14 @@ class DropletServer(Server):
             )
 
         def assign(opts: pulumi.ResourceOptions) -> pulumi.Resource:
-            # Another droplet is a replacement: the new assignment moves the address, and removing the old one does
-            # nothing, because it is another droplet's then.
+            # The old assignment goes first: an up that fails leaves it to be removed later, and if the stack has gone
+            # back to the old droplet by then, that would take the address from it.
+            first = pulumi.ResourceOptions(delete_before_replace=True)
             return digitalocean.ReservedIpAssignment(
-                f"{name}-assignment", ip_address=address.ip_address, droplet_id=machine.id.apply(int), opts=opts
+                f"{name}-assignment",
+                ip_address=address.ip_address,
+                droplet_id=machine.id.apply(int),
+                opts=pulumi.ResourceOptions.merge(opts, first),
             )
 
         finish(
