@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_slipway.agent_bundle import agent_bundle_document, agent_digest, agent_pyz
-from tests.agent.conftest import _key_pair
-from tests.agent.server import OWNER, AgentFailed, App, Server, source
+from tests.agent.server import OWNER, AgentFailed, App, Server, key_pair, source
 
 
 def test_an_app_of_another_owner_is_refused(app: App) -> None:
@@ -96,7 +95,7 @@ def test_an_upgrade_replaces_the_agent_only_by_one_that_works(server: Server) ->
 
 
 def test_only_the_permanent_host_key_is_left(server: Server, tmp_path: Path) -> None:
-    pair = _key_pair(tmp_path, "ed25519")
+    pair = key_pair(tmp_path, "ed25519")
     install = {"install": {"private": pair.private, "public": pair.public}, "only": False}
     assert server.agent("host-keys", install)["removed"] == []
     assert set(_offered(server)) == {"ecdsa-sha2-nistp256", "ssh-ed25519"}
@@ -108,7 +107,7 @@ def test_only_the_permanent_host_key_is_left(server: Server, tmp_path: Path) -> 
         server.shell("ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | grep -v '^#'").split()[1:3]
         == pair.public.split()[:2]
     )
-    other = _key_pair(_folder(tmp_path), "ed25519")
+    other = key_pair(_folder(tmp_path), "ed25519")
     with pytest.raises(AgentFailed, match="do not belong together"):
         server.agent("host-keys", {"install": {"private": pair.private, "public": other.public}})
     assert _offered(server) == ["ssh-ed25519"]

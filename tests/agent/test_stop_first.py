@@ -13,8 +13,7 @@ import pytest
 
 from pulumi_slipway.bootstrap import Machine as Description
 from pulumi_slipway.bootstrap import render_user_data
-from tests.agent.conftest import _key_pair
-from tests.agent.server import AgentFailed, App, Server, source
+from tests.agent.server import AgentFailed, App, Server, key_pair, source
 from tests.machines import machine
 
 _LIMIT = 512
@@ -28,7 +27,7 @@ _LARGE = f"BALLAST = bytearray(b'x') * ({_BALLAST} << 20)"
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """An app on a server of its own that has `_LIMIT` MiB of memory."""
     keys = tmp_path_factory.mktemp("keys")
-    description = Description("small", _key_pair(keys, "ecdsa"), [_key_pair(keys, "ed25519").public])
+    description = Description("small", key_pair(keys, "ecdsa"), [key_pair(keys, "ed25519").public])
     with machine(render_user_data(description), memory=_LIMIT) as box:
         server = Server(box)
         server.install_agent()
