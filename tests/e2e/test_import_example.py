@@ -89,7 +89,7 @@ def test_server_and_database_in_a_vpc_and_by_a_provider_of_ones_own(
     own_vpc: Program, account: Account, tmp_path: Path
 ) -> None:
     own_vpc.install()
-    own_vpc.pulumi("config", "set", "ca-certificate", databases.ca_certificate(account), "--stack", "try")
+    own_vpc.run("pulumi", "config", "set", "ca-certificate", "--stack", "try", "--", databases.ca_certificate(account))
     own_vpc.pulumi("up", "--yes", "--skip-preview")
     _visit(own_vpc, tmp_path)
 
