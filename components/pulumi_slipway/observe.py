@@ -58,6 +58,8 @@ class DatabaseObservation(TypedDict):
     """Empty, or why nothing could be learnt."""
     present: bool
     serial: int
+    kept: bool
+    """It was given up, and its rows are there."""
 
 
 def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observation]]:
@@ -164,7 +166,12 @@ def _nothing(error: str) -> Observation:
 
 def _of_database(answer: Mapping[str, Any], database: str) -> DatabaseObservation:
     found = answer.get("databases", {}).get(database, {})  # an agent that is to be upgraded knows of none
-    return DatabaseObservation(error="", present=found.get("present", False), serial=found.get("serial", 0))
+    return DatabaseObservation(
+        error="",
+        present=found.get("present", False),
+        serial=found.get("serial", 0),
+        kept=found.get("kept", False),
+    )
 
 
 def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observation | DatabaseObservation:
@@ -172,7 +179,8 @@ def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observ
     question = {"databases": [database]} if database else {"apps": [request["app"]]}
     error, answer = _ask(entry["host"], entry["private_key"], question)
     if database:
-        return DatabaseObservation(error=error, present=False, serial=0) if error else _of_database(answer, database)
+        nothing = DatabaseObservation(error=error, present=False, serial=0, kept=False)
+        return nothing if error else _of_database(answer, database)
     return _nothing(error) if error else _of_app(answer, request["app"])
 
 

@@ -98,7 +98,7 @@ def test_a_database_is_there_for_the_app_by_loopback_with_its_password(book: Eng
     assert book.app("SELECT words FROM entry") == "kept"
     with pytest.raises(AssertionError, match=r"(?i)password authentication failed|access denied"):
         book.app("SELECT 1", password="a-wrong-password")
-    assert book.observe() == {"present": True, "serial": 7}
+    assert book.observe() == {"present": True, "serial": 7, "kept": False}
 
 
 def test_it_cannot_be_reached_from_outside_also_without_a_firewall(book: Engine) -> None:
@@ -162,7 +162,7 @@ def test_a_given_up_database_is_locked_and_keeps_its_rows_for_a_later_claim(book
     assert book.remove() == {"removed": True}
     with pytest.raises(AssertionError, match=r"(?i)not permitted to log in|locked"):
         book.app("SELECT 1")
-    assert book.observe()["present"] is False
+    assert book.observe() == {"present": False, "serial": 7, "kept": True}
     assert book.remove() == {"removed": False}
     book.claim(owner="a new stack")
     assert book.app("SELECT words FROM entry") == "kept"
@@ -180,7 +180,7 @@ def test_a_database_that_was_claimed_anew_is_not_dropped_by_the_claim_of_before(
 
 def test_a_dropped_database_is_gone_and_another_run_makes_it_anew(book: Engine) -> None:
     assert book.remove(keep_data=False) == {"removed": True}
-    assert book.observe() == {"present": False, "serial": 0}
+    assert book.observe() == {"present": False, "serial": 0, "kept": False}
     assert book.remove(keep_data=False) == {"removed": False}
     assert book.claim()["changed"] is True
     with pytest.raises(AssertionError, match=r"(?i)does not exist|doesn't exist"):
@@ -200,9 +200,9 @@ def test_the_last_one_dropped_takes_the_server_s_settings_along_and_stops_it(boo
 
 def test_a_database_that_vanished_is_observed_and_made_anew(book: Engine) -> None:
     book.root("DROP DATABASE book" + (" WITH (FORCE)" if book.name == "postgresql" else ""))
-    assert book.observe() == {"present": False, "serial": 7}
+    assert book.observe() == {"present": False, "serial": 7, "kept": False}
     assert book.claim(serial=9)["changed"] is True
-    assert book.observe() == {"present": True, "serial": 9}
+    assert book.observe() == {"present": True, "serial": 9, "kept": False}
 
 
 def test_a_database_whose_server_was_uninstalled_is_given_up_without_it(book: Engine) -> None:

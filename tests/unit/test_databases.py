@@ -349,19 +349,25 @@ def test_rows_on_the_server_are_only_dropped_in_an_experiment(run: Run, experime
     assert document["password"] == "database-password-value"
 
 
-def test_a_database_that_is_there_changes_nothing_and_one_that_is_gone_is_made_anew(run: Run, engine: Engine) -> None:
+def test_a_database_that_is_there_changes_nothing(run: Run, engine: Engine) -> None:
     there = run(used(on_server))
     assert json.loads(there.input("database-claim", "stdin"))["serial"] == 7
 
 
-def test_a_database_that_is_gone_is_made_anew(run: Run, engine: Engine) -> None:
-    engine.observation = {"error": "", "present": False, "serial": 7}
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_database_that_is_gone_is_made_anew_and_told(
+    run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda message, *_: told.append(message))
+    engine.observation = {"error": "", "present": False, "serial": 7, "kept": kept}
     gone = run(used(on_server))
     assert json.loads(gone.input("database-claim", "stdin"))["serial"] > 7
+    assert any("made anew, without a row and a table" in message for message in told) is not kept
 
 
 def test_a_server_that_cannot_be_asked_spoils_an_up(run: Run, engine: Engine) -> None:
-    engine.observation = {"error": "10.1.2.3:22: timed out", "present": False, "serial": 0}
+    engine.observation = {"error": "10.1.2.3:22: timed out", "present": False, "serial": 0, "kept": False}
     with pytest.raises(Exception, match="postgresql/app: the server could not be observed: 10.1.2.3:22: timed out"):
         run(used(on_server))
 

@@ -176,7 +176,8 @@ def remove(document: Document) -> dict[str, Any]:
 
 
 def observed(asked: list[str]) -> dict[str, Any]:
-    """Of each `engine/name` in `asked`: whether it is there for its owner, and the serial of its claim."""
+    """Of each `engine/name` in `asked`: whether it is there for its owner, the serial of its claim, and whether it is
+    there for a later owner, with its rows."""
     return {spelled: _observed(spelled) for spelled in asked}
 
 
@@ -190,8 +191,9 @@ def _observed(spelled: str) -> dict[str, Any]:
     if engine not in ENGINES or not _NAME.fullmatch(name):
         raise AgentError(f"request: 'databases' holds {spelled!r}; write engine/name")
     found = files.read_json(_records() / f"{engine}-{name}.json")
-    there = found is not None and found.get("owner") is not None and ENGINES[engine].present(name)
-    return {"present": there, "serial": int((found or {}).get("serial", 0))}
+    there = found is not None and ENGINES[engine].present(name)
+    owned = (found or {}).get("owner") is not None
+    return {"present": there and owned, "serial": int((found or {}).get("serial", 0)), "kept": there and not owned}
 
 
 def _mine(claim: Claim) -> dict[str, Any] | None:

@@ -114,6 +114,12 @@ def _serial(spelled: str, seen: DatabaseObservation, now: int) -> int:
                 f"{message} Make it reachable, or set observe to false to trust the last known state."
             )
         pulumi.log.warn(f"{message} The preview shows the database as to be made.")
+    elif seen["serial"] and not seen["present"] and not seen["kept"]:
+        pulumi.log.warn(
+            f"{spelled} is not found on the server. Where its engine stands still, it is started; else the database is "
+            "made anew, without a row and a table: release commands make tables, and run with the next release that "
+            "is not the live one (a changed variable makes one)"
+        )
     return seen["serial"] if seen["present"] else max(now, seen["serial"] + 1)
 
 
