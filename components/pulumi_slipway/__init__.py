@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .servers.droplet import DropletServer, DropletServerArgs
     from .servers.ec2 import Ec2Server, Ec2ServerArgs
+    from .servers.existing import ExistingServer, ExistingServerArgs
     from .servers.lightsail import LightsailServer, LightsailServerArgs
     from .servers.linode import LinodeServer, LinodeServerArgs
     from .servers.local import LocalServer, LocalServerArgs
@@ -33,6 +34,8 @@ _PUBLIC = {
     "DropletServerArgs": ".servers.droplet",
     "Ec2Server": ".servers.ec2",
     "Ec2ServerArgs": ".servers.ec2",
+    "ExistingServer": ".servers.existing",
+    "ExistingServerArgs": ".servers.existing",
     "FirewallRule": ".firewall",
     "Host": ".host",
     "LightsailDatabase": ".databases.lightsail",
@@ -61,6 +64,8 @@ __all__ = [
     "DropletServerArgs",
     "Ec2Server",
     "Ec2ServerArgs",
+    "ExistingServer",
+    "ExistingServerArgs",
     "FirewallRule",
     "Host",
     "LightsailDatabase",

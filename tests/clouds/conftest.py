@@ -79,16 +79,15 @@ def running(request: pytest.FixtureRequest, project: Checkout, account: Account)
 # ------------------------------------------------------------------------------------------------------ the table
 
 
-def _line(item: pytest.Item) -> str:
+def _cell_of(item: pytest.Item) -> tuple[Row, str] | None:
+    """Row and line that a test is for; None: it is none of the table's."""
     marker = item.get_closest_marker("line")
-    assert marker is not None, f"{item.nodeid} is for no line of the table"
-    return str(marker.args[0])
+    return (item.callspec.params["running"], marker.args[0]) if marker else None  # type: ignore[attr-defined]
 
 
-def _row(item: pytest.Item) -> Row:
-    row = item.callspec.params["running"]  # type: ignore[attr-defined]
-    assert isinstance(row, Row)
-    return row
+def _is_wanted(item: pytest.Item) -> bool:
+    cell = _cell_of(item)
+    return cell is None or cell[1] in cell[0].lines
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -110,14 +109,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A line that says nothing of a row is none of its cells."""
-    items[:] = [item for item in items if _line(item) in _row(item).lines]
+    items[:] = [item for item in items if _is_wanted(item)]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    row = str(_row(item))
-    item.user_properties.append((_CELL, [row, _line(item)]))
-    first = _cells.get((row, "up"))
+    cell = _cell_of(item)
+    if cell is None:
+        return
+    item.user_properties.append((_CELL, [str(cell[0]), cell[1]]))
+    first = _cells.get((str(cell[0]), "up"))
     if first is not None and not first.passed:
         pytest.fail("its first up failed", pytrace=False)
 

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clouds.stacks import CREDENTIALS
-from tests.e2e.checkout import Checkout, Visitor, checkout
+from tests.e2e.checkout import Checkout, Visitor
 from tests.machines import driver
-from tests.rig.clouds import databases, inventory
-from tests.rig.clouds.account import Account
 
 
 class Program:
@@ -63,49 +60,10 @@ def program(fresh: Checkout) -> Iterator[Program]:
         made.remove()
 
 
-@pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """A cloud account of the rig; empty again at the end."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    made = Account.at(tmp_path / "account")
-    monkeypatch.setenv("SLIPWAY_RIG_ACCOUNT", str(made.folder))
-    yield made
-    inventory.empty(made)
-
-
-@pytest.fixture
-def own_vpc(account: Account, tmp_path: Path) -> Iterator[Program]:
-    """The program with a VPC of its own, in a checkout whose environment knows the account."""
-    with checkout(tmp_path / "slipway") as fresh:
-        made = Program(fresh, "own-vpc")
-        try:
-            yield made
-        finally:
-            made.remove()
-
-
-def test_server_and_database_in_a_vpc_and_by_a_provider_of_ones_own(
-    own_vpc: Program, account: Account, tmp_path: Path
-) -> None:
-    own_vpc.install()
-    own_vpc.run("pulumi", "config", "set", "ca-certificate", "--stack", "try", "--", databases.ca_certificate(account))
-    own_vpc.pulumi("up", "--yes", "--skip-preview")
-    _visit(own_vpc, tmp_path)
-
-    groups = account.things("aws:ec2/securityGroup:SecurityGroup").values()
-    assert {group["attributes"]["vpcId"] for group in groups} == set(account.things("aws:ec2/vpc:Vpc"))
-    again = own_vpc.pulumi("up", "--yes", "--skip-preview")
-    assert not re.search(r"^ +[+~-]", again.partition("Resources:")[2], re.MULTILINE), again
-
-    own_vpc.pulumi("destroy", "--yes", "--skip-preview")
-    assert account.things() == {}
-
-
 def test_the_components_work_from_the_wheel_in_a_program_of_ones_own(program: Program, tmp_path: Path) -> None:
     program.install()
     program.pulumi("up", "--yes", "--skip-preview")
-    _visit(program, tmp_path)
+    visit(program, tmp_path)
 
     again = program.pulumi("up", "--yes", "--skip-preview")
     assert not re.search(r"^ +[+~-]", again.partition("Resources:")[2], re.MULTILINE), again
@@ -114,7 +72,7 @@ def test_the_components_work_from_the_wheel_in_a_program_of_ones_own(program: Pr
     assert json.loads(program.pulumi("stack", "export"))["deployment"].get("resources", []) == []
 
 
-def _visit(program: Program, tmp_path: Path) -> None:
+def visit(program: Program, tmp_path: Path) -> None:
     url = program.pulumi("stack", "output", "url").strip()
     certificate = tmp_path / "certificate.pem"
     certificate.write_text(program.outputs_of("slipway:index:WebApp")["certificate"])

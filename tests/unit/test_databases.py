@@ -119,6 +119,20 @@ def test_the_database_is_protected_unless_it_is_an_experiment(run: Run, kind: st
     assert run(used(MAKERS[kind]))[THE_DATABASE[kind]].protect is True
 
 
+def test_what_is_in_a_cluster_of_digitalocean_is_protected_like_the_cluster(run: Run) -> None:
+    recorder = run(used(on_digitalocean, engine="mysql"))
+    assert recorder["database-database"].protect is True
+    assert recorder["database-user"].protect is True
+
+
+def test_a_server_with_a_tag_is_admitted_by_it_so_that_its_next_generation_is_beside_it(run: Run) -> None:
+    def program() -> None:
+        DigitalOceanDatabase("database", {"servers": [grantee(droplet="400000001", tag="server-tag")]})
+
+    (rule,) = run(program).input("database-firewall", "rules")
+    assert (rule["type"], rule["value"]) == ("tag", "server-tag")
+
+
 @pytest.mark.parametrize("kind", THE_DATABASE)
 def test_an_experiment_is_not_protected(run: Run, kind: str) -> None:
     assert run(used(MAKERS[kind], experiment=True))[THE_DATABASE[kind]].protect is False
@@ -260,7 +274,12 @@ def test_a_cluster_of_digitalocean_is_private_and_trusts_the_granted_droplets_on
     }
     assert seen["ca_certificate"] == PEM
     assert {"database-firewall", "database-cluster", "database-database"} <= recorder.depends_on("user")
-    assert list(recorder["database-cluster"].ignoreChanges) == ["storageSizeMib"]
+    assert list(recorder["database-cluster"].ignoreChanges) == [
+        "storageSizeMib",
+        "region",
+        "projectId",
+        "privateNetworkUuid",
+    ]
 
 
 def test_mysql_of_digitalocean_has_a_user_of_its_own(run: Run) -> None:
@@ -314,7 +333,7 @@ def test_a_database_of_linode_allows_the_granted_servers_only(run: Run) -> None:
         "user": "akmadmin",
         "ca_certificate": PEM,
     }
-    assert list(recorder["database-database"].ignoreChanges) == ["updates"]
+    assert list(recorder["database-database"].ignoreChanges) == ["updates", "region"]
 
 
 # -------------------------------------------------------------------------------------------------------- on the server

@@ -191,6 +191,7 @@ def test_databases_are_told_the_droplet_and_where_its_connections_come_from(run:
         "droplet": "400000001",
         "address": "198.51.100.7",
         "private_address": "10.100.0.7",
+        "tag": "server-tag-abc1234",
     }
 
 

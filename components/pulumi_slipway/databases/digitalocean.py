@@ -84,15 +84,20 @@ class DigitalOceanDatabase(AppDatabase):
             f"{name}-firewall",
             cluster_id=cluster.id,
             rules=[
-                digitalocean.DatabaseFirewallRuleArgs(type="droplet", value=droplet)
-                for droplet in known_grantees(
-                    args["servers"], "droplet", "is no droplet, and the cluster is private to DigitalOcean"
+                _source(server, droplet)
+                for server, droplet in zip(
+                    args["servers"],
+                    known_grantees(
+                        args["servers"], "droplet", "is no droplet, and the cluster is private to DigitalOcean"
+                    ),
+                    strict=True,
                 )
             ],
             opts=child,
         )
+        kept = pulumi.ResourceOptions(parent=self, protect=not args.get("experiment", False))
         database = digitalocean.DatabaseDb(
-            f"{name}-database", cluster_id=cluster.id, name=args.get("name", "app"), opts=child
+            f"{name}-database", cluster_id=cluster.id, name=args.get("name", "app"), opts=kept
         )
         user, password = cluster.user, cluster.password
         if engine == "mysql":
@@ -101,7 +106,7 @@ class DigitalOceanDatabase(AppDatabase):
                 f"{name}-user",
                 cluster_id=cluster.id,
                 name=args.get("user", "app"),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[database]),
+                opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=[database])),
             )
             user, password = made.name, made.password
         authority = args.get("ca_certificate") or digitalocean.get_database_ca_output(
@@ -121,6 +126,15 @@ class DigitalOceanDatabase(AppDatabase):
             },
             password,
         )
+
+
+def _source(server: pulumi.Input[Grantee], droplet: pulumi.Output[str]) -> digitalocean.DatabaseFirewallRuleArgs:
+    """A server by its tag, which both of its machines have while one takes the other's place; else by its droplet."""
+    tag = pulumi.Output.from_input(server).apply(lambda known: str(known.get("tag", "")))
+    return digitalocean.DatabaseFirewallRuleArgs(
+        type=tag.apply(lambda name: "tag" if name else "droplet"),
+        value=pulumi.Output.all(tag, droplet).apply(lambda known: known[0] or known[1]),
+    )
 
 
 def connections(engine: str, size: str) -> int:
@@ -176,7 +190,9 @@ def _cluster(
         opts=pulumi.ResourceOptions(
             parent=database,
             protect=not args.get("experiment", False),
-            ignore_changes=["storageSizeMib"],  # it grows by itself where autoscaling is switched on
+            # The first grows by itself where autoscaling is switched on. The others stay where the rows are: another
+            # region, project or VPC, also one that a preview does not know yet, would be another, empty cluster.
+            ignore_changes=["storageSizeMib", "region", "projectId", "privateNetworkUuid"],
             additional_secret_outputs=["password", "uri", "privateUri", "uiPassword", "uiUri"],
         ),
     )

@@ -67,7 +67,6 @@ class LinodeDatabase(AppDatabase):
         suffix = random.RandomId(
             f"{name}-id",
             byte_length=3,
-            keepers={"region": args.get("region", DEFAULT_REGION)},
             opts=pulumi.ResourceOptions(parent=self),
         ).hex
         database = linode.DatabasePostgresqlV2(
@@ -81,7 +80,8 @@ class LinodeDatabase(AppDatabase):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=not args.get("experiment", False),
-                ignore_changes=["updates"],  # when it is maintained, which Linode chooses
+                # when it is maintained is Linode's choice; in another region it would be another, empty database
+                ignore_changes=["updates", "region"],
                 additional_secret_outputs=["rootPassword"],
             ),
         )

@@ -42,7 +42,7 @@ class MachineArgs(TypedDict):
     """Raise it to have the machine replaced by a new one, which keeps the address; default: 1."""
     carry_data: NotRequired[bool]
     """What becomes of the apps' data (`shared/`) when the machine is replaced. true: they are brought to the new one;
-    false: they go with the old one. Default: a machine with data is not replaced, unless `experiment` is set."""
+    false: they go with the old one. Default: a machine with data is not replaced."""
     experiment: NotRequired[bool]
     """Protect nothing, so that `pulumi destroy` leaves nothing that is billed; default: false."""
     ready_timeout: NotRequired[int]
@@ -236,7 +236,7 @@ def _data(draft: Draft, host: pulumi.Output[Host], static: StaticAddress | None)
             "host": host,
             "address": static.address if static is not None else host["address"],
             "private_key": draft.keys.deploy_private,
-            "carry_data": False if draft.experiment and draft.carry_data is None else draft.carry_data,
+            "carry_data": draft.carry_data,
         },
         remembers=True,
         opts=pulumi.ResourceOptions(parent=draft.server, protect=not draft.experiment),

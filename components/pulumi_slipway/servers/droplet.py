@@ -70,7 +70,8 @@ class DropletServer(Server):
             # Whatever else is moved to another region, an address cannot be.
             opts=pulumi.ResourceOptions(parent=self, protect=not draft.experiment, ignore_changes=["region"]),
         )
-        machine = _machine(draft, args, address.region)
+        tag, firewall = _firewall(draft)
+        machine = _machine(draft, args, address.region, tag, firewall)
         if "project_id" in args:
             digitalocean.ProjectResources(
                 f"{name}-project",
@@ -98,6 +99,7 @@ class DropletServer(Server):
         self.vpc_uuid = machine.vpc_uuid
         self.grantee = granted(
             droplet=machine.id,
+            tag=tag.name,
             # What goes out comes from the droplet's own address, not from the reserved one.
             address=machine.ipv4_address,
             private_address=machine.ipv4_address_private,
@@ -175,8 +177,13 @@ def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> p
     return vpc.id
 
 
-def _machine(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> digitalocean.Droplet:
-    tag, firewall = _firewall(draft)
+def _machine(
+    draft: Draft,
+    args: DropletServerArgs,
+    region: pulumi.Output[str],
+    tag: digitalocean.Tag,
+    firewall: digitalocean.Firewall,
+) -> digitalocean.Droplet:
     key = digitalocean.SshKey(f"{draft.name}-key", public_key=draft.keys.deploy_public, opts=draft.child)
     machine = digitalocean.Droplet(
         draft.of_generation("machine"),

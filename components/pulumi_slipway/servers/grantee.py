@@ -14,26 +14,33 @@ class Grantee(TypedDict):
     """Id of the EC2 security group that its machine is in."""
     droplet: str
     """Id of the DigitalOcean droplet."""
+    tag: str
+    """The DigitalOcean tag that its droplet has, and its next generation as well."""
     address: str
     """Public address that its own connections come from."""
     private_address: str
     """Address in the network that it shares with databases of its cloud."""
 
 
-def grantee(security_group: str = "", droplet: str = "", address: str = "", private_address: str = "") -> Grantee:
+def grantee(
+    security_group: str = "", droplet: str = "", tag: str = "", address: str = "", private_address: str = ""
+) -> Grantee:
     """A grantee by what is known of it."""
-    return Grantee(security_group=security_group, droplet=droplet, address=address, private_address=private_address)
+    return Grantee(
+        security_group=security_group, droplet=droplet, tag=tag, address=address, private_address=private_address
+    )
 
 
 def granted(
     *,
     security_group: pulumi.Input[str] = "",
     droplet: pulumi.Input[str] = "",
+    tag: pulumi.Input[str] = "",
     address: pulumi.Input[str] = "",
     private_address: pulumi.Input[str] = "",
 ) -> pulumi.Output[Grantee]:
     """A grantee of which a preview knows each text that it can."""
     known = pulumi.Output.all(
-        security_group=security_group, droplet=droplet, address=address, private_address=private_address
+        security_group=security_group, droplet=droplet, tag=tag, address=address, private_address=private_address
     )
     return cast("pulumi.Output[Grantee]", known)

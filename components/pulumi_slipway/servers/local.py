@@ -36,7 +36,7 @@ class LocalServer(Server):
     def __init__(
         self, name: str, args: LocalServerArgs | None = None, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        args = cast("LocalServerArgs", {**(args or {}), "experiment": True})
+        args = cast("LocalServerArgs", {"carry_data": False, **(args or {}), "experiment": True})
         _check(args)
         super().__init__("slipway:index:LocalServer", name, None, opts)
         draft = begin(self, name, args)
