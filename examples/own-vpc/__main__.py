@@ -12,9 +12,7 @@ own = pulumi.ResourceOptions(provider=frankfurt)
 # ---------------------------------------------------------------- the network: one public subnet, two private ones
 vpc = aws.ec2.Vpc("vpc", cidr_block="10.20.0.0/16", enable_dns_hostnames=True, opts=own)
 gateway = aws.ec2.InternetGateway("gateway", vpc_id=vpc.id, opts=own)
-public = aws.ec2.Subnet(
-    "public", vpc_id=vpc.id, cidr_block="10.20.0.0/24", availability_zone="eu-central-1a", opts=own
-)
+public = aws.ec2.Subnet("public", vpc_id=vpc.id, cidr_block="10.20.0.0/24", availability_zone="eu-central-1a", opts=own)
 table = aws.ec2.RouteTable(
     "public", vpc_id=vpc.id, routes=[{"cidr_block": "0.0.0.0/0", "gateway_id": gateway.id}], opts=own
 )
