@@ -225,6 +225,7 @@ def test_databases_are_told_group_and_addresses(run: Run) -> None:
     assert seen == {
         "security_group": "sg-1",
         "droplet": "",
+        "tag": "",
         "address": "203.0.113.9",
         "private_address": "10.0.0.7",
     }

@@ -159,7 +159,13 @@ def test_sources_are_told_by_family() -> None:
 def test_databases_are_told_the_addresses(run: Run) -> None:
     seen: dict[str, str] = {}
     run(lambda: server().grantee.apply(seen.update))
-    assert seen == {"security_group": "", "droplet": "", "address": "203.0.113.9", "private_address": "172.26.0.7"}
+    assert seen == {
+        "security_group": "",
+        "tag": "",
+        "droplet": "",
+        "address": "203.0.113.9",
+        "private_address": "172.26.0.7",
+    }
 
 
 # --------------------------------------------------------------------------------------------------------- bad input

@@ -188,6 +188,7 @@ def test_databases_are_told_where_its_connections_come_from(run: Run) -> None:
     assert seen == {
         "security_group": "",
         "droplet": "",
+        "tag": "",
         "address": "198.51.100.7",
         "private_address": "198.51.100.7",
     }
