@@ -4,7 +4,7 @@
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
 
-.PHONY: help up preview down url cert env setup test unit e2e-clouds live lint clean distclean
+.PHONY: help up preview down url cert env setup test test-long unit e2e-clouds live lint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -33,6 +33,9 @@ setup: ## install what is needed, without launching anything
 
 test: ## run all tests
 	$(TOOLS) test
+
+test-long: ## run the tests that take minutes a file
+	$(TOOLS) test long
 
 unit: ## run the unit tests alone
 	$(TOOLS) test unit

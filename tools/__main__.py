@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name).set_defaults(run=function)
     test = commands.add_parser("test")
-    test.add_argument("parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); clouds")
+    test.add_argument("parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds")
     test.set_defaults(run=_test)
     return parser
 

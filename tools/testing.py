@@ -11,9 +11,14 @@ from tools import setup, system
 from tools.common import CHECKOUT, VENV, ToolError, say
 
 PARTS = ("unit", "rig", "agent", "e2e", "examples")
-LONG = {"clouds": "every target with every database: about 40 minutes on 2 cores"}
+LONG = {
+    "long": "what takes minutes a file: the rig's clouds, carried data, existing machines, databases: about 25 minutes",
+    "clouds": "every target with every database: about 30 minutes on 2 cores",
+}
 """Parts that only run when they are asked for, with what to expect."""
-WITH_MACHINES = {"rig", "agent", "e2e", "clouds"}
+WITH_MACHINES = {"agent", "e2e", *LONG}
+_LONG_TESTS = ("rig", "agent", "e2e")
+"""Parts that have tests marked as long."""
 NO_TESTS = 5
 """pytest's exit status when it has collected none."""
 
@@ -51,9 +56,15 @@ def _commands(ready: setup.Ready, part: str) -> list[tuple[str, list[str | Path]
     slowest = ["--durations=15", "--durations-min=1"]
     if part != "examples":
         python = VENV / "bin" / "python"
-        workers = ["-n", "2", "--dist", "loadscope"] if part in LONG else []
-        return [(part, [python, "-m", "pytest", *slowest, *workers, Path("tests") / part])]
+        tests = [Path("tests") / folder for folder in (_LONG_TESTS if part == "long" else (part,))]
+        return [(part, [python, "-m", "pytest", *slowest, *_options(part), *tests])]
     return [_of_example(ready, tests) for tests in sorted(CHECKOUT.glob("examples/*/tests"))]
+
+
+def _options(part: str) -> list[str]:
+    if part == "clouds":
+        return ["-n", "2", "--dist", "loadscope"]
+    return ["-m", "long" if part == "long" else "not long"]
 
 
 def _of_example(ready: setup.Ready, tests: Path) -> tuple[str, list[str | Path]]:

@@ -16,7 +16,7 @@ import pytest
 from tests.agent.carrying import NAME, Pair, pair
 from tests.agent.server import AgentFailed
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 SHARED = f"/srv/{NAME}/shared"
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.agent.server import OWNER, AgentFailed, App, Server
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "planted-password-of-32-characters"
 
 

@@ -22,6 +22,8 @@ from pulumi_slipway.databases.contract import Database
 from pulumi_slipway.databases.url import DRIVERS, ca_path, database_variables
 from tests.agent.server import OWNER, Server
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "p4ssword-with-%-and-;-in-it"
 ENGINES = {"postgresql": 5432, "mariadb": 3306}
 CASES = [(engine, driver) for driver, engines in DRIVERS.items() for engine in ENGINES if engine in engines]

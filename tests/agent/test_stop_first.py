@@ -16,6 +16,8 @@ from pulumi_slipway.bootstrap import render_user_data
 from tests.agent.server import AgentFailed, App, Server, key_pair, source
 from tests.machines import machine
 
+pytestmark = pytest.mark.long
+
 _LIMIT = 512
 _BALLAST = 300
 """MiB that each copy of the app holds: one fits beside the system, two do not."""

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.checkout import Checkout
 from tests.machines import Machine, drive
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 ENTRY = "It was written on the first machine"
 LARGE = "/srv/guestbook/shared/media/large"

@@ -19,6 +19,8 @@ from .clouds.account import VARIABLE, Account
 from .clouds.aws import catalog
 from .engine import Engine
 
+pytestmark = pytest.mark.long
+
 METADATA = """
 from urllib.request import Request, urlopen
 base = "http://169.254.169.254/latest/"

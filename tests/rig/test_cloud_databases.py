@@ -16,6 +16,8 @@ from .clouds.account import Account
 from .clouds.databases import Database
 from .clouds.machines import Machine
 
+pytestmark = pytest.mark.long
+
 PASSWORD = """a'b"c\\d`e$f%g ü:h;i{j}|k~l@/m#"""
 ENGINES = ("postgresql", "mysql")
 

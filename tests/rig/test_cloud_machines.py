@@ -14,6 +14,8 @@ from .clouds.account import Account, CloudError
 from .clouds.filters import Opening
 from .clouds.machines import Machine
 
+pytestmark = pytest.mark.long
+
 KEY = paramiko.ECDSAKey.generate()
 LINE = f"{KEY.get_name()} {KEY.get_base64()} somebody@home"
 SETTLE = "cloud-init status --wait >/dev/null; "

@@ -17,6 +17,8 @@ from .clouds import host, machines, metadata, network
 from .clouds.account import Account
 from .clouds.machines import Machine
 
+pytestmark = pytest.mark.long
+
 SERVICE = "http://169.254.169.254"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl8nfdzJYrxVGl4Q9l3tH1wI4+6ZyqcbyDfVJz1dD5T me"
 USER_DATA = "#cloud-config\n{}\n# ü\n"

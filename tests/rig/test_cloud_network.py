@@ -24,6 +24,8 @@ from .clouds.account import Account, CloudError
 from .clouds.filters import Opening
 from .clouds.machines import Machine
 
+pytestmark = pytest.mark.long
+
 WEB = [Opening("tcp", port, port) for port in (22, 80, 443)]
 EXTRA = 8080
 LISTEN = f"systemd-run --quiet --unit=extra python3 -m http.server {EXTRA}"

@@ -14,6 +14,8 @@ from .cloud_stack import WAIT_FOR_USER_DATA, CloudStack, cloud_stack
 from .clouds import inventory
 from .engine import Engine
 
+pytestmark = pytest.mark.long
+
 PROGRAM = '''
 import pulumi, pulumi_digitalocean as ocean
 
