@@ -2,7 +2,7 @@
 back as it was.
 
 Started by the adopt command of an `ExistingServer`. One JSON document on stdin (it holds secrets), progress on stderr;
-`claim` prints the host as one JSON line. Both may be run again at any time.
+`claim` prints one line with facts of the machine. Both may be run again at any time.
 
 `claim`: log in pinned to the machine's own host key, look whether it can be supported, and have the agent write down
 what is there and set it up. Then log in anew by the deploy key. With `harden`, sshd and the firewall are closed on
@@ -49,7 +49,6 @@ class NotAdoptedError(Exception):
 class Request:
     """What both commands are told."""
 
-    id: str
     address: str
     port: int
     user: str
@@ -67,19 +66,6 @@ class Request:
     package_index: str | None
     proxy: str | None
     timeout: float
-
-    def host(self, name: str) -> dict[str, Any]:
-        """The `Host` of this machine (see `host.py`)."""
-        return {
-            "id": self.id,
-            "name": name,
-            "address": self.address,
-            "private_address": self.address,
-            "port": self.port,
-            "user": DEPLOY_USER,
-            "host_key": self.host_key,
-            "proxy": "",
-        }
 
     def guesthouse(self, ports: list[int]) -> Guesthouse:
         """What the scripts for the machine depend on; `ports` are those of its sshd, whichever way leads there."""
@@ -99,7 +85,7 @@ class Request:
 
 
 def claim(request: Request) -> dict[str, Any]:
-    """The host; raises `NotAdoptedError`, `UnsupportedError` or `SshError`."""
+    """What the machine is; raises `NotAdoptedError`, `UnsupportedError` or `SshError`."""
     with _agent(request) as agent:
         try:
             answer = _set_up(request, agent)
@@ -116,7 +102,7 @@ def claim(request: Request) -> dict[str, Any]:
                 agent("give-back", document, timeout=GIVE_BACK_WITHIN)
             raise NotAdoptedError(str(error)) from error
     say(f"{request.address} is ready")
-    return request.host(answer["name"])
+    return {key: answer["facts"][key] for key in ("os", "machine", "memory_mb")}
 
 
 def give_back(request: Request) -> None:

@@ -41,8 +41,12 @@ if [ ! -e "$before" ]; then
     mv "$before.new" "$before"
 fi
 echo "installing Python" >&2
-apt-get -q update >&2
-apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends python3 >&2
+for pause in 2 5 15 0; do
+    { apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends python3; } >&2 \
+        && exit 0
+    sleep "$pause"
+done
+exit 1
 """
 # What a refused, or ended, stay leaves: nothing. A machine that is in use keeps its locks.
 _CLEAN = """\

@@ -18,6 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds for each of: TCP connect, the server's banner, key exchange, authentication."""
@@ -152,12 +155,26 @@ def fingerprint(line: str) -> str:
 
 def load_private_key(text: str) -> paramiko.PKey:
     """The private key in OpenSSH text, ed25519, ECDSA or RSA; raises `SshError` that does not quote it."""
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        try:
-            return kind.from_private_key(io.StringIO(text))
-        except (paramiko.SSHException, ValueError):
-            continue
+    for form in (text, _as_pem(text)):
+        for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+            try:
+                return kind.from_private_key(io.StringIO(form))
+            except (paramiko.SSHException, ValueError):
+                continue
     raise SshError("the private key is neither ed25519, ECDSA nor RSA in OpenSSH form")
+
+
+def _as_pem(text: str) -> str:
+    """The same key in PEM; empty when it is none. paramiko 5.1 takes an OpenSSH key without a comment for an empty
+    one when it needs no padding: it cuts the last n bytes off, also for n = 0."""
+    try:
+        key = serialization.load_ssh_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return ""
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    if isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+        return key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, plain).decode()
+    return ""
 
 
 def agent_keys() -> list[paramiko.PKey]:

@@ -11,20 +11,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pulumi_slipway import adopt_probe
 from pulumi_slipway.adopt import Request
+from pulumi_slipway.adopt_root import become_root
+from pulumi_slipway.ssh import connect
 from tests.agent.server import key_pair
 from tests.machines import Machine, machine
 
 PASSWORD = "correct horse battery"
-_COMPONENTS = Path(__file__).parents[2] / "components"
+PROGRAM_ENVIRONMENT = {
+    "PYTHONPATH": str(Path(__file__).parents[2] / "components"),
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+"""What the program is started with: none of the operator's own, such as an agent of SSH."""
 
 # What the local driver's images bring for servers of Slipway's own, and a machine of somebody's does not have.
 _STOCK = "git logrotate nginx nginx-common python3-venv supervisor ufw unattended-upgrades"
 
 # One line for each thing that could be told to be different; files by type, mode, owner and content.
 _STATE = r"""
-import grp, hashlib, os, pathlib, pwd, stat, subprocess
+import grp, hashlib, os, pwd, shutil, stat, subprocess
 def run(*command):
+    if shutil.which(command[0]) is None: return []
     return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
 for top in ("/etc", "/usr/local", "/opt", "/srv", "/var/lib", "/var/spool/cron", "/root", "/home", "/run/slipway",
             "/run/slipway-agent", "/var/log/slipway"):
@@ -40,12 +48,16 @@ for top in ("/etc", "/usr/local", "/opt", "/srv", "/var/lib", "/var/spool/cron",
             print("file", path, oct(state.st_mode), state.st_uid, state.st_gid, what)
 for entry in pwd.getpwall(): print("user", *entry)
 for entry in grp.getgrall(): print("group", *entry)
-for line in run("systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--plain"): print("enabled", line.split()[0])
+for line in run("systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--plain"):
+    print("enabled", line.split()[0])
 for line in run("systemctl", "list-units", "--type=service,socket,timer", "--state=active", "--no-legend", "--plain"):
     if not line.startswith("user"): print("active", line.split()[0])
 for line in run("ss", "-Htulnp"): print("listens", line.split()[0], line.split()[4])
 for line in run("swapon", "--show=NAME", "--noheadings"): print("swap", line)
-for line in run("sh", "-c", "iptables-save 2>/dev/null | grep -e '^-' -e '^:' | sed 's/ .[0-9]*:[0-9]*.$//'"): print("packets", line)
+for line in run("iptables-save"):
+    # a table that lets all pass is no other thing than no table
+    if line.startswith(("-", ":")) and line.split()[1:2] != ["ACCEPT"]: print("packets", line.split("[")[0])
+os.makedirs("/run/sshd", exist_ok=True)  # a reload of sshd may leave it without, and it does not tell anything then
 for line in run("sshd", "-T"): print("sshd", line)
 for line in run("sysctl", "-a"):
     if line.startswith(("net.ipv4.conf.all", "net.ipv4.tcp", "vm.swappiness", "kernel.dmesg")): print("sysctl", line)
@@ -101,11 +113,13 @@ class Guesthouse:
         return subprocess.run(
             [sys.executable, "-m", "pulumi_slipway.adopt", command],
             input=json.dumps(document), text=True, capture_output=True, timeout=600, check=False,
-            env={"PYTHONPATH": str(_COMPONENTS), "PATH": "/usr/bin:/bin", **(environment or {})},
+            env={**PROGRAM_ENVIRONMENT, **(environment or {})},
         )  # fmt: skip
 
     def state(self) -> set[str]:
-        return set(self.box.root_run(["python3", "-I", "-"], _STATE, 120).stdout.splitlines())
+        done = self.box.root_run(["python3", "-I", "-"], _STATE, 120)
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.splitlines())
 
     def differences(self, before: set[str]) -> list[str]:
         """What is not as it was, but for what packages brought and what the system keeps for itself."""
@@ -144,11 +158,12 @@ def guesthouse(
     if not plain:
         data = data.replace("runcmd", "x-runcmd")
     with machine(data, debian, memory=memory) as box:
+        box.reboot()  # what runs at the first boot only is over, and what was purged is gone from memory, too
         host_key = box.root_shell("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").strip()
-        yield Guesthouse(
+        found = Guesthouse(
             box,
             Request(
-                id="existing-1", address=box.address, port=22, user="admin", private_key=user.private,
+                address=box.address, port=22, user="admin", private_key=user.private,
                 sudo_password=PASSWORD if sudo == "asks" else "", host_key=host_key, owner="stack-one",
                 deploy_private=deploy.private, deploy_public=deploy.public, harden=False, other_sites=False,
                 firewall=[{"name": name, "port": port, "protocol": "tcp", "sources": ["0.0.0.0/0", "::/0"]}
@@ -156,6 +171,15 @@ def guesthouse(
                 package_index=None, proxy=None, timeout=600,
             ),
         )  # fmt: skip
+        _was_used(found.request)
+        yield found
+
+
+def _was_used(request: Request) -> None:
+    """The owner was root there before: sudo notes the first time in the user's home."""
+    with connect(request.address, request.port, request.user, request.private_key, [request.host_key]) as connection:
+        root = become_root(connection, adopt_probe.ask(connection), request.user, request.sudo_password)
+        root.shell("true")
 
 
 def _sub(folder: Path, name: str) -> Path:

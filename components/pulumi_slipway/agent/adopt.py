@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import platform
 import pwd
 import sys
 import time
@@ -46,6 +45,7 @@ def adopt(document: Document) -> dict[str, Any]:
         record = adoption.read()
         if record is None or record["other_sites"] != other_sites:
             survey.refuse(USER, other_sites)
+        interrupted = record is not None and "pending" in record
         if record is None:
             _wait_for_cloud_init(deadline)
             record = adoption.begin()
@@ -56,7 +56,7 @@ def adopt(document: Document) -> dict[str, Any]:
             record["other_sites"] = other_sites
             adoption.write(record)
             with adoption.noting():
-                _run(script, deadline, again="pending" in record)
+                _run(script, deadline, interrupted)
             record = _reread()
             record["left"] = adoption.kept().digests()
             if not adoption.hardening().exists():  # which has the same rules, and keeps what was there before
@@ -68,7 +68,7 @@ def adopt(document: Document) -> dict[str, Any]:
                 with held(MACHINE, "setting the machine up"):
                     nginx.refresh()
     say("the machine is set up")
-    return {"name": platform.node(), "facts": facts(), "ports": sshd_ports()}
+    return {"facts": facts(), "ports": sshd_ports()}
 
 
 def settle(document: Document) -> dict[str, Any]:
@@ -89,6 +89,7 @@ def authorized_keys() -> Path:
 
 def sshd_ports() -> list[int]:
     """The ports that sshd listens on, by its own configuration."""
+    files.folder(paths.rooted("/run/sshd"))
     lines = run.tool(["sshd", "-T"]).splitlines()
     return sorted({int(line.split()[1]) for line in lines if line.lower().startswith("port ")})
 
@@ -114,7 +115,7 @@ def _wait_for_cloud_init(deadline: Deadline) -> None:
         time.sleep(0.5)
 
 
-def _run(script: str, deadline: Deadline, again: bool) -> None:
+def _run(script: str, deadline: Deadline, interrupted: bool) -> None:
     place = paths.state() / _SCRIPT
     files.write_atomic(place, script.encode(), 0o700)
     kept = adoption.kept().folder
@@ -128,7 +129,7 @@ def _run(script: str, deadline: Deadline, again: bool) -> None:
         "SLIPWAY_RECORD": str(kept),
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
     }
-    if again:  # apt refuses to work while packages are half installed, as they are when our own run was killed
+    if interrupted:  # apt refuses to work while packages are half installed, as they are when our own run was killed
         with contextlib.suppress(AgentError):
             command = ["dpkg", "--force-confold", "--configure", "-a"]
             run.step(command, _ROOT, Path("/"), environment, deadline, "dpkg --configure", quiet=True)

@@ -71,6 +71,7 @@ def begin() -> Record:
         "at": time.time(),
         "owners": {},
         "other_sites": False,
+        "pending": before,
         "before": {
             **before,
             "folders": {name: _entries(name) for name in FOLDERS},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from . import paths, request
@@ -67,6 +68,23 @@ def close(rules: Sequence[Rule]) -> None:
             tool(["ufw", "--force", "delete", "allow", *rule])
         except AgentError as error:  # somebody else did already
             say(f"warning: {error}")
+
+
+def turn_off() -> None:
+    """ufw off, and its chains out of the kernel: it leaves them there, empty, until the next boot."""
+    if not paths.rooted("/etc/ufw/ufw.conf").exists():
+        return
+    tool(["ufw", "--force", "disable"])
+    for program in ("iptables", "ip6tables"):
+        with contextlib.suppress(AgentError):  # a kernel without IPv6
+            lines = [line.split() for line in tool([program, "-w", "-S"]).splitlines()]
+            own = [line[1] for line in lines if line[0] == "-N" and line[1].startswith(("ufw-", "ufw6-"))]
+            for _, chain, *rule in (line for line in lines if line[0] == "-A"):
+                if rule[-2:-1] == ["-j"] and rule[-1] in own and chain not in own:
+                    tool([program, "-w", "-D", chain, *rule])
+            for option in ("-F", "-X"):
+                for chain in own:
+                    tool([program, "-w", option, chain])
 
 
 def _rules() -> list[bytes]:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import pwd
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,30 @@ def _keep_data(user: str) -> dict[str, str]:
     for app, record in claim.records():
         if record.get("owner") is not None:
             continue
-        if app.shared.is_dir() and any(path.is_file() for path in app.shared.rglob("*")):
+        if app.shared.is_dir() and _holds_data(app.shared):
             found[app.app] = str(_move(app.shared, user, app.app))
         files.remove(app.root)
     return found
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether there is any file in it that is more than a database in which nothing was ever made."""
+    found = [path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()]
+    return any(not _is_empty_database(path) for path in found if path.exists() or path.is_symlink())
+
+
+def _is_empty_database(path: Path) -> bool:
+    """SQLite's file without a table, as a release makes it for an app that may not use it at all."""
+    if path.name.endswith(("-wal", "-shm")):
+        return _is_empty_database(path.with_name(path.name[:-4]))
+    try:
+        if path.is_symlink() or path.read_bytes()[:16] != b"SQLite format 3\0":
+            return False
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            tables: int = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return tables == 0
+    except (OSError, sqlite3.Error):
+        return False
 
 
 def _move(source: Path, user: str, name: str) -> Path:

@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from . import adoption, files, paths, request, run
+from . import adoption, files, firewall, paths, request, run
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .kept import Kept
@@ -137,8 +137,8 @@ def undo() -> bool:
 
 def _close_ufw(kept: Kept) -> None:
     """Off first, if it was off before: its rules go out of the kernel by its own program, not by its files."""
-    if kept.names() and not _was_active(kept) and paths.rooted("/etc/ufw/ufw.conf").exists():
-        tool(["ufw", "--force", "disable"])
+    if kept.names() and not _was_active(kept):
+        firewall.turn_off()
 
 
 def _open_ufw(kept: Kept) -> None:

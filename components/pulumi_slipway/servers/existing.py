@@ -12,8 +12,9 @@ import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
+from ..bootstrap import DEPLOY_USER
 from ..firewall import FirewallRule, FirewallRuleArgs, rules_with
-from ..host import READY_TIMEOUT, host_from
+from ..host import READY_TIMEOUT, Host
 from ..remote import local_command, local_program
 from .checks import check_url
 from .common import Server
@@ -75,13 +76,13 @@ class ExistingServer(Server):
         if wanted.harden and pulumi.runtime.is_dry_run():
             for line in hardening(wanted):
                 pulumi.log.info(f"{name}: {line}", self)
+        # the machine may be installed anew or move: what is on it then follows by its changed connection
+        identity = owner.apply(lambda digits: f"existing-{digits}")
         adopt = local_command(
             f"{name}-adopt",
             create=f"{local_program('adopt', 'claim')}  # {summary(wanted)}",
             delete=local_program("adopt", "give-back") if wanted.on_destroy == "remove" else None,
             document={
-                # the machine may be installed anew or move: what is on it then follows by its changed connection
-                "id": owner.apply(lambda digits: f"existing-{digits}"),
                 "owner": owner,
                 "address": wanted.address,
                 "port": wanted.port,
@@ -101,11 +102,13 @@ class ExistingServer(Server):
             triggers=[hashlib.sha256(wanted.host_key.encode()).hexdigest()[:12]],
             opts=child,
         )
-        self.host = host_from(adopt.stdout)
+        # Waits for the command, by its id: unlike what it prints, that is known in the preview of an update, which
+        # would else show all that is on the machine as to be replaced.
+        self.host = pulumi.Output.all(adopt.id, identity).apply(lambda known: wanted.host(known[1]))
         self.address = self.host["address"]
         # Apps give up what is theirs before the machine is given back; where everything is to stay, they stay, too.
         self.machine = adopt if wanted.on_destroy == "keep" else None
-        self.grantee = self.host.apply(lambda host: grantee(address=host["address"], private_address=host["address"]))
+        self.grantee = pulumi.Output.from_input(grantee(address=wanted.address, private_address=wanted.address))
         self.register_outputs({"host": self.host, "address": self.address, "private_key": self.private_key})
 
 
@@ -122,6 +125,18 @@ class Wanted:
     on_destroy: str
     rules: Sequence[FirewallRule]
     ready_timeout: int
+
+    def host(self, identity: str) -> Host:
+        return Host(
+            id=identity,
+            name=self.address,
+            address=self.address,
+            private_address=self.address,
+            port=self.port,
+            user=DEPLOY_USER,
+            host_key=self.host_key,
+            proxy="",
+        )
 
 
 def summary(wanted: Wanted) -> str:
