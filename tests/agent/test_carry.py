@@ -62,6 +62,9 @@ def test_data_are_carried_and_the_old_machine_is_left_for_good(both: Pair) -> No
     both.new.sign("third")
     assert both.new.entries() == ["first", "second", "third"]
     both.old.server.machine.reboot()
+    deadline = time.monotonic() + 60
+    while both.old.server.shell("systemctl is-active nginx supervisor || true").split() != ["active", "active"]:
+        assert time.monotonic() < deadline
     status, _, _ = both.old.server.get()
     assert status == 503
     assert both.old.server.shell(f"pgrep -u {NAME} || true") == ""
@@ -259,9 +262,10 @@ def test_the_last_run_takes_over_and_an_older_one_ends_without_harm(both: Pair) 
     older = both.start(True)
     assert older.stderr
     for line in iter(older.stderr.readline, ""):
-        if " of 40" in line:
+        if "carrying" in line:
             os.kill(older.pid, signal.SIGSTOP)
             break
+    assert older.poll() is None
     both.run(True)
     os.kill(older.pid, signal.SIGCONT)
     rest = older.stderr.read()

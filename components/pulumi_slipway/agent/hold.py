@@ -1,7 +1,6 @@
 """Apps that stand still: while their data are carried to another machine, and for good once they are there.
 
-`hold.json` in an app's folder says so, also after a reboot: nginx answers 503 in its place, supervisor does not know
-its programs, and no process of its user is left. So nobody writes to its data.
+`hold.json` in an app's folder says so, also after a reboot; what it means is in `still.py`.
 
 A hold has the token of the run that carries. The last run wins: an older one can neither send data nor end the hold.
 It is a lease, too: when its run is not heard of for `LEASE` seconds, the app serves again by itself. Only once the
@@ -15,28 +14,20 @@ import contextlib
 import os
 import time
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import Any
 
-from . import catalogue, claim, files, health, nginx, paths, request, slots, tree, undo, users
+from . import claim, files, paths, request, still, tree
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .lock import MACHINE, app_lock, held
-from .paths import SLOTS, AppPaths
+from .paths import AppPaths
 from .progress import say
-from .record import read_live
 from .request import Document
 from .run import tool
-from .supervisor import Supervisor
-from .undo import Content
 
 LEASE = 900.0
 """Seconds after which an app serves again whose carrying run is not heard of any more."""
 
-RETRY_AFTER = 60
-"""Seconds after which visitors are asked to come again."""
-
-_STOP_WITHIN = 90.0
 _TIMER = "slipway-hold"
 
 
@@ -57,8 +48,8 @@ def hold(document: Document) -> dict[str, Any]:
             with recorded(app.journal, "hold", to=note["to"]):
                 files.write_json(app.hold, note)
                 if owner is not None:
-                    _stop(app)
-                found = _extent(app)
+                    still.stop(app)
+                found = still.extent(app)
             answer[app.app] = {"owner": owner, "files": tree.measure(app.shared)[0], **found.document()}
             say(f"{app.app} stands still")
     return {"apps": answer}
@@ -158,131 +149,22 @@ def at_boot(app: AppPaths) -> None:
     if note is None or note["left"]:
         return
     if _is_over(app):
-        undo.put_back(app.hold_undo)
+        still.put_files_back(app)
         app.hold.unlink()
         say(f"{app.app} serves again: its data were not carried to {note['to']['name']}")
     else:
         _watch()
 
 
-# ----------------------------------------------------------------------------------------------------- standing still
-
-
-def _stop(app: AppPaths) -> None:
-    """Nobody is let in, those inside finish, and nothing of the app runs. Can be run again at any point."""
-    undo.put_back(app.site_undo)
-    supervisor = Supervisor()
-    _close_door(app)
-    live = read_live(app)
-    if live is not None:
-        slots.wait_queue_empty(app, live.slot)
-    for slot in SLOTS:  # the flags go first: nothing must bring a slot back
-        app.start_flag(slot).unlink(missing_ok=True)
-    _, _, removed = supervisor.reread()
-    supervisor.drop(sorted(_slots(app) | _of(app, removed)), _stop_within(app))
-    user = users.own(app.app)
-    if user is not None:
-        users.end_processes(user)
-    files.sync_filesystem(app.root)
-
-
-def _close_door(app: AppPaths) -> None:
-    """nginx says that it will not be long; supervisor forgets the app's programs, those of a later boot included."""
-    supervisor = paths.rooted("/etc/supervisor/conf.d") / f"{app.app}.conf"
-    record = files.read_json(app.site_record) or {}
-    sites = [path for path in record.get("files", {}) if path.startswith("/etc/nginx/sites-enabled/")]
-    names = _names(record)
-    if not names or not sites:
-        _replace(app, {supervisor: None})
-        return
-    sign = Content(_sign(app, names).encode())
-    _replace(app, {supervisor: None, paths.rooted(sites[0]): sign})
-    try:
-        nginx.test()
-        nginx.reload()
-    except AgentError as error:  # a file of somebody else's; then visitors get an error that says less
-        say(f"warning: visitors are not told that {app.app} will be back: {error}")
-        undo.put_back(app.hold_undo)
-        _replace(app, {supervisor: None})
-
-
-def _replace(app: AppPaths, changes: dict[Path, Content | None]) -> None:
-    """What was there is noted once only: a second time it would be our own."""
-    if app.hold_undo.exists():
-        undo.apply(undo.differing(changes))
-    else:
-        undo.replace(app.hold_undo, changes)
-
-
-def _names(site: dict[str, Any]) -> list[str]:
-    subject = site.get("subject", {})
-    addresses = [f"[{address}]" if ":" in address else address for address in subject.get("addresses", ())]
-    return [*subject.get("names", ()), *addresses]
-
-
-def _sign(app: AppPaths, names: list[str]) -> str:
-    """The site while the app stands still."""
-    return f"""\
-# Written by Slipway while the data of {app.app} are carried to another machine.
-server {{
-    include /etc/nginx/slipway/listen-80.conf;
-    include /etc/nginx/slipway/listen-443.conf;
-    include /etc/nginx/slipway/tls.conf;
-    ssl_certificate /etc/slipway/tls/{app.app}/cert.pem;
-    ssl_certificate_key /etc/slipway/tls/{app.app}/key.pem;
-    server_name {" ".join(names)};
-    server_tokens off;
-    access_log /var/log/nginx/{app.app}.access.log;
-    error_log /var/log/nginx/{app.app}.error.log;
-    default_type text/plain;
-    add_header Retry-After {RETRY_AFTER} always;
-    add_header Cache-Control no-store always;
-    return 503 "This site is being moved to another machine. Please try again in a moment.\\n";
-}}
-"""
-
-
-def _extent(app: AppPaths) -> tree.Extent:
-    left_out: list[str] = []
-    if not app.shared.is_dir():
-        return tree.Extent("", 0, 0)
-    found = tree.extent(app.shared.resolve(), users.own(app.app), left_out)
-    for name in left_out[:10]:
-        say(f"{app.shared}/{name} is no file, folder or link: it stays here")
-    return found
-
-
-# ------------------------------------------------------------------------------------------------------ serving again
-
-
 def _serve_again(app: AppPaths, note: dict[str, Any]) -> None:
-    """Have all as it was before the app stood still. Can be run again at any point."""
+    """Can be run again at any point."""
     with recorded(app.journal, "resume"):
         # first of all no run may take it for standing still any more
         files.write_json(app.hold, {**note, "token": "", "left": False})
-        undo.put_back(app.hold_undo)
-        if users.own(app.app) is not None and app.site_record.exists():
-            supervisor = Supervisor()
-            added, _, _ = supervisor.reread()
-            supervisor.add(sorted(_of(app, added)))
-            _wait_until_healthy(app, supervisor)
-            nginx.test()
-            nginx.reload()
+        still.start(app)
         app.hold.unlink()
         files.sync_folder(app.root)
         say(f"{app.app} serves again")
-
-
-def _wait_until_healthy(app: AppPaths, supervisor: Supervisor) -> None:
-    """Visitors are let in when they get an answer; or, with a warning, when it is certain that they get none."""
-    live = slots.settle(app, supervisor)
-    if live is None:
-        return
-    try:
-        rule = health.Rule.read(catalogue.read(app, live.release)["health"])
-        health.wait(app.socket(live.slot), rule, lambda: None)
-    except AgentError as error:
-        say(f"warning: {app.app} was started again, but is not healthy: {error}")
 
 
 def _objection(app: AppPaths, note: dict[str, Any], token: str | None, left_to: str | None) -> str | None:
@@ -315,20 +197,6 @@ def _locks(app: AppPaths, what: str) -> ExitStack:
         stack.close()
         raise
     return stack
-
-
-def _slots(app: AppPaths) -> set[str]:
-    return {app.program(slot) for slot in SLOTS}
-
-
-def _of(app: AppPaths, programs: set[str]) -> set[str]:
-    return {name for name in programs if name.startswith(f"{app.app}-")}
-
-
-def _stop_within(app: AppPaths) -> float:
-    live = read_live(app)
-    record = files.read_json(app.release(live.release) / "release.json") if live is not None else None
-    return max(_STOP_WITHIN, float((record or {}).get("drain", 0)) + 2 * slots.STOP_MARGIN)
 
 
 def _is_over(app: AppPaths) -> bool:
