@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,7 +98,8 @@ class ExistingServer(Server):
                 "proxy": args.get("proxy"),
                 "timeout": wanted.ready_timeout,
             },
-            triggers=[hashlib.sha256(wanted.host_key.encode()).hexdigest()[:12]],
+            # Never replaced: another host key may be the same machine's, which a replacement would set up and then
+            # give back. Another machine is set up; the one before stays as it is, its data with it.
             opts=child,
         )
         # Waits for the command, by its id: unlike what it prints, that is known in the preview of an update, which
