@@ -51,34 +51,32 @@ class Parcel:
 def bring(parcel: Parcel, source: Machine, target: Machine) -> None:
     """Has the data wait on `target`, whole and checked. Raises `NotSentError`, `AgentFailedError` or `SshError`."""
     announcement = parcel.announcement(source)
-    reached, tries = (-1, -1), 0
-    trouble = ""
-    first = True
-    while True:
-        there = target.ask("expect", {**announcement, "first": first}, timeout=300)
-        first = False
-        if there["state"] != "partial":
-            return
-        position = (there["index"], there["offset"])
-        tries = tries + 1 if position == reached else 1
-        if tries > TRIES:
-            raise NotSentError(trouble)
-        if trouble:
-            say(f"{parcel.app}: {trouble}; going on from {_mib(there['bytes'])} of {_mib(parcel.bytes)} MiB")
-            time.sleep(_PAUSE)
-        reached = position
+    reached, tries, first, trouble = (-1, -1), 0, True, ""
+    while tries < TRIES:
+        tries += 1
         try:
-            with source.connected() as sending, target.connected() as receiving:
-                send = {"app": parcel.app, "token": parcel.token, "manifest": parcel.manifest}
-                _relay(
-                    sending,
-                    receiving,
-                    send | {"index": position[0], "offset": position[1]},
-                    send,
-                    _Teller(parcel, there["bytes"]),
-                )
+            there = target.ask("expect", {**announcement, "first": first}, timeout=300)
+            first = False
+            if there["state"] != "partial":
+                return
+            position = (there["index"], there["offset"])
+            if position != reached:
+                reached, tries = position, 1
+            if trouble:
+                say(f"{parcel.app}: going on from {_mib(there['bytes'])} of {_mib(parcel.bytes)} MiB")
+            _carry_on(parcel, source, target, position, there["bytes"])
         except (SshError, NotSentError) as error:
             trouble = str(error)
+            say(f"{parcel.app}: {trouble}")
+            time.sleep(_PAUSE)
+    raise NotSentError(trouble)
+
+
+def _carry_on(parcel: Parcel, source: Machine, target: Machine, position: tuple[int, int], there: int) -> None:
+    with source.connected() as sending, target.connected() as receiving:
+        known = {"app": parcel.app, "token": parcel.token, "manifest": parcel.manifest}
+        send = {**known, "index": position[0], "offset": position[1]}
+        _relay(sending, receiving, send, known, _Teller(parcel, there))
 
 
 class _Teller:

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from pulumi_slipway import arrive, carry
+from pulumi_slipway import arrive, carry, carry_machine, carry_relay
 from pulumi_slipway.agent import hold
 from pulumi_slipway.arrive import NotArrivedError
 from pulumi_slipway.carry import Plan, make_plan
-from pulumi_slipway.ssh import WrongHostKeyError
+from pulumi_slipway.carry_machine import AgentFailedError
+from pulumi_slipway.carry_relay import NotSentError
+from pulumi_slipway.ssh import SshError, WrongHostKeyError
 from tests.unit.sshserver import SshServer, new_key
 
 HOST_PRIVATE, HOST_PUBLIC = new_key()
@@ -95,6 +97,74 @@ def test_databases_of_the_machine_are_told() -> None:
 
 def test_the_message_names_the_time_that_the_agent_goes_by() -> None:
     assert carry.LEASE_MINUTES * 60 == hold.LEASE
+
+
+# -------------------------------------------------------------------------------------------------------- the transfer
+
+
+class Target:
+    """A machine that says how far it is; an exception stands for a question that it does not answer."""
+
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
+        self.answers, self.asked = list(answers), list[bool]()
+
+    def ask(self, _subcommand: str, document: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        assert timeout > 0
+        self.asked.append(document["first"])
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def partial(index: int) -> dict[str, Any]:
+    return {"state": "partial", "index": index, "offset": 0, "bytes": index}
+
+
+def bring(target: Target, monkeypatch: pytest.MonkeyPatch, broken: Exception | None = None) -> list[tuple[int, int]]:
+    """From where each attempt goes on; all of them break when there is an error to break with."""
+    monkeypatch.setattr(carry_relay, "_PAUSE", 0.0)
+    begun: list[tuple[int, int]] = []
+
+    def carry_on(_parcel: Any, _source: Any, _target: Any, position: tuple[int, int], _there: int) -> None:
+        begun.append(position)
+        if broken is not None:
+            raise broken
+
+    monkeypatch.setattr(carry_relay, "_carry_on", carry_on)
+    source = carry_machine.Machine(host(), DEPLOY_PRIVATE)
+    carry_relay.bring(carry_relay.Parcel("book", "o", "0" * 64, 9, 9, "token"), source, target)  # type: ignore[arg-type]
+    return begun
+
+
+def test_a_transfer_goes_on_from_where_the_other_side_is_as_long_as_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(*(partial(index) for index in range(8)), {"state": "complete"})
+    begun = bring(target, monkeypatch, SshError("the line is bad"))
+    assert [index for index, _ in begun] == list(range(8))
+    assert target.asked == [True] + [False] * 8
+
+
+def test_a_transfer_without_progress_is_given_up_with_the_last_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(partial(3))
+    with pytest.raises(NotSentError, match="the line is bad"):
+        bring(target, monkeypatch, SshError("the line is bad"))
+    assert len(target.asked) == carry_relay.TRIES
+
+
+def test_a_machine_that_does_not_answer_for_a_while_is_asked_again_as_the_same_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = Target(partial(0), SshError("no network"), SshError("no network"), partial(4), {"state": "placed"})
+    begun = bring(target, monkeypatch)
+    assert [index for index, _ in begun] == [0, 4]
+    assert target.asked == [True, False, False, False, False]
+
+
+def test_what_an_agent_refuses_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(AgentFailedError("another run has taken over"))
+    with pytest.raises(AgentFailedError):
+        bring(target, monkeypatch)
+    assert target.asked == [True]
 
 
 # -------------------------------------------------------------------------------------------------------- the program
