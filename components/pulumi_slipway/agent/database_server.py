@@ -175,6 +175,13 @@ def remove(document: Document) -> dict[str, Any]:
     return {"removed": True}
 
 
+def drop(engine: str, name: str) -> None:
+    """Drop a database for good, whoever has it: for a machine that is given back, once its rows are elsewhere."""
+    found = files.read_json(_records() / f"{engine}-{name}.json") or {}
+    document = {"engine": engine, "name": name, "user": found.get("user", name), "owner": found.get("owner") or ""}
+    remove({**document, "keep_data": False})
+
+
 def observed(asked: list[str]) -> dict[str, Any]:
     """Of each `engine/name` in `asked`: whether it is there for its owner, the serial of its claim, and whether it is
     there for a later owner, with its rows."""

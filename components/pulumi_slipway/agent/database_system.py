@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import files, paths, run
+from . import adoption, files, paths, run
 from .environment import machine_variables
 from .errors import AgentError
 from .progress import clean, say
@@ -26,7 +26,13 @@ _ROOT = User("root", 0, 0)
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install packages of the distribution; nothing that is installed is ever removed for them."""
+    """Install packages of the distribution; nothing that is installed is ever removed for them. On a machine that is
+    to be given back it is noted what came."""
+    with adoption.noting():
+        _install(packages)
+
+
+def _install(packages: Sequence[str]) -> None:
     free = available_mib(Path("/proc/meminfo").read_text())
     if free < LEAST_MIB:
         raise AgentError(

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import pwd
-import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
-from . import adopt, adoption, claim, files, firewall, harden, nginx, paths, request, survey, units, users
+from . import adopt, adoption, claim, files, firewall, harden, nginx, paths, request, salvage, survey, units, users
 from .adoption import Record
 from .errors import AgentError
 from .journal import machine_journal, recorded
@@ -21,8 +17,8 @@ from .request import Document
 from .run import tool
 
 _PATIENCE = 600.0
-_KEPT = "slipway-kept"
 _SWAP = "/swapfile.slipway"
+_DATABASES = ("postgresql.service", "mariadb.service")
 
 
 def give_back(document: Document) -> dict[str, Any]:
@@ -59,7 +55,7 @@ def _give_back(record: Record, user: str) -> dict[str, Any]:
     for app in list(claim.claimed()):
         owner = (files.read_json(app.claim) or {}).get("owner")
         claim.remove({"app": app.app, "owner": owner, "keep_data": True})
-    data = _keep_data(user)
+    data = {**salvage.keep_data(user), **salvage.keep_databases(user)}
     units.uninstall()
     nginx_stays, supervisor_stays = bool(survey.sites_of_others()), bool(survey.programs_of_others())
     with held(MACHINE, "giving the machine back"):
@@ -68,7 +64,7 @@ def _give_back(record: Record, user: str) -> dict[str, Any]:
         adoption.kept().put_back(leaving=changed)
         firewall.close(record["opened"])
         _reload_nginx()
-    aside = _keep_originals(changed, user)
+    aside = salvage.keep_originals(changed, user)
     _remove_swap()
     _remove_user()
     _remove_folders(record)
@@ -83,89 +79,11 @@ def _give_back(record: Record, user: str) -> dict[str, Any]:
     return {"kept": data, "changed": changed, "packages": len(packages)}
 
 
-# ----------------------------------------------------------------------------------------------- data
-
-
-def _keep_data(user: str) -> dict[str, str]:
-    """Move what apps left in /srv to the user's home; where from and where to."""
-    found = {}
-    for app, record in claim.records():
-        if record.get("owner") is not None:
-            continue
-        if app.shared.is_dir() and _holds_data(app.shared):
-            found[app.app] = str(_move(app.shared, user, app.app))
-        files.remove(app.root)
-    return found
-
-
-def _holds_data(folder: Path) -> bool:
-    """Whether there is any file in it that is more than a database in which nothing was ever made."""
-    found = [path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()]
-    return any(not _is_empty_database(path) for path in found if path.exists() or path.is_symlink())
-
-
-def _is_empty_database(path: Path) -> bool:
-    """SQLite's file without a table, as a release makes it for an app that may not use it at all."""
-    if path.name.endswith(("-wal", "-shm")):
-        return _is_empty_database(path.with_name(path.name[:-4]))
-    try:
-        if path.is_symlink() or path.read_bytes()[:16] != b"SQLite format 3\0":
-            return False
-        with contextlib.closing(sqlite3.connect(path)) as database:
-            tables: int = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            return tables == 0
-    except (OSError, sqlite3.Error):
-        return False
-
-
-def _move(source: Path, user: str, name: str) -> Path:
-    """The folder that `source` became. On another disk it is copied, and only then removed."""
-    folder, entry = _safe(user)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    target = folder / f"{name}-{stamp}"
-    try:
-        source.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        copy = folder / f".{name}-{stamp}.copy"
-        tool(["cp", "--archive", str(source), str(copy)], timeout=3600)
-        files.sync_filesystem(folder)
-        copy.rename(target)
-        files.remove(source)
-    files.give_tree(target, entry.pw_uid, entry.pw_gid)
-    return target
-
-
-def _safe(user: str) -> tuple[Path, pwd.struct_passwd]:
-    """A folder of the user's own, or of root's where the user has no home, and whose it is."""
-    entry = pwd.getpwnam(user)
-    if not paths.rooted(entry.pw_dir).is_dir():
-        entry = pwd.getpwnam("root")
-    return files.folder(paths.rooted(entry.pw_dir) / _KEPT, 0o700, entry.pw_uid, entry.pw_gid), entry
-
-
-def _keep_originals(changed: list[str], user: str) -> str:
-    """What files were that somebody changed since, for the owner to look at; they would go with our folders."""
-    if not changed:
-        return ""
-    folder, entry = _safe(user)
-    kept = adoption.kept()
-    for name in changed:
-        before = kept.before(name)
-        if before.is_file():
-            target = folder / f"before{name.replace('/', '-')}"
-            files.write_atomic(target, before.read_bytes(), 0o600)
-            os.chown(target, entry.pw_uid, entry.pw_gid)
-    return str(folder)
-
-
-# ----------------------------------------------------------------------------------------------- the system
-
-
 def _stop(record: Record, staying: dict[str, bool]) -> None:
     """Services that were not on before are off again, unless somebody has come to use them."""
     for unit in record["enabled"]:
+        if unit in _DATABASES:  # stopped with our last database, if nobody else has one there
+            continue
         if staying.get(unit):
             say(f"{unit} goes on: it serves somebody else by now")
             continue

@@ -68,6 +68,8 @@ def site(document: Document) -> dict[str, Any]:
         _record(app, wanted, targets, subject, serial, text)
         undo.keep(app.site_undo)
         changed = sorted(f"/{path.relative_to(paths.ROOT)}" for path in changes)
+        if adoption.other_sites() and subject.addresses:
+            say("warning: visitors by IP address are shown the certificate of another site here: give the app a domain")
         for path in changed:
             say(f"{'wrote' if changes[paths.rooted(path)] else 'removed'} {path}")
         entry.update(changed=changed, skip=not changed and record.get("serial") == serial)
