@@ -55,10 +55,8 @@ def break_migration(site: Checkout) -> str:
 
 def break_variable(site: Checkout) -> str:
     settings = site.folder / "Pulumi.dev.yaml"
-    settings.write_text(
-        settings.read_text() + "  slipway:environment:\n    DATABASE_URL: sqlite:////nowhere/at/all.db\n"
-    )
-    return "unable to open database file"
+    settings.write_text(settings.read_text() + "  slipway:environment:\n    TRUSTED_PROXIES: many\n")
+    return "invalid literal for int() with base 10: 'many'"
 
 
 def what_serves(site: Checkout) -> str:
