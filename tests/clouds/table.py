@@ -1,13 +1,14 @@
-"""The table of targets and databases: which cells there have to be, and how it is printed."""
+"""The table of targets and databases: which cells there have to be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
 from pulumi_slipway.settings.models import Target
 from pulumi_slipway.settings.together import databases_of
+from tests.table import Table
 
 TARGETS = ("local", "existing", "ec2", "lightsail", "droplet", "linode")
 assert set(TARGETS) == set(get_args(Target))
@@ -52,36 +53,4 @@ class Row:
 ROWS = tuple(Row(target, database) for target in TARGETS for database in sorted(databases_of(target), reverse=True))
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What came out of one line of one row."""
-
-    passed: bool
-    seconds: float
-
-
-Cells = dict[tuple[str, str], Cell]
-"""By row and line."""
-
-
-def missing(cells: Cells) -> list[str]:
-    """The cells that have to be there and are not."""
-    return [f"{row} {line}" for row in ROWS for line in row.lines if (str(row), line) not in cells]
-
-
-def render(cells: Cells, rows: Sequence[Row] = ROWS) -> str:
-    """The table as text: seconds of what passed, FAIL, `?` for what is missing, a dash where nothing is to be shown."""
-    width = max(len(str(row)) for row in ROWS)
-    head = " ".join([" " * width, *(f"{line:>14}" for line in LINES)])
-    return "\n".join([head, *(_row(row, cells, width) for row in rows)])
-
-
-def _row(row: Row, cells: Cells, width: int) -> str:
-    return " ".join([f"{row!s:{width}}", *(f"{_cell(row, line, cells):>14}" for line in LINES)])
-
-
-def _cell(row: Row, line: str, cells: Cells) -> str:
-    cell = cells.get((str(row), line))
-    if cell is None:
-        return "?" if line in row.lines else "-"
-    return f"{cell.seconds:.1f} s" if cell.passed else "FAIL"
+TABLE = Table("targets and databases", LINES, {str(row): tuple(row.lines) for row in ROWS})
