@@ -4,11 +4,11 @@
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
 
-.PHONY: help up preview down url cert env setup test test-long unit e2e-clouds live lint clean distclean
+.PHONY: help up preview down url cert env setup test test-long unit e2e-clouds e2e-apps live lint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 up: ## set everything up, launch the server, release the application
 	$(TOOLS) up
@@ -42,6 +42,9 @@ unit: ## run the unit tests alone
 
 e2e-clouds: ## every target with every database on the rig's clouds, as one table
 	$(TOOLS) test clouds
+
+e2e-apps: ## apps of every kind, as they are, as one table
+	$(TOOLS) test apps
 
 live: ## the same checks on a real cloud, with your credentials: costs money, asks first
 	$(TOOLS) live

@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name).set_defaults(run=function)
     test = commands.add_parser("test")
-    test.add_argument("parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds")
+    test.add_argument(
+        "parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds, apps"
+    )
     test.set_defaults(run=_test)
     return parser
 

@@ -1,0 +1,12 @@
+from flask import Flask
+from markdown import markdown
+
+
+def create_app():
+    app = Flask(__name__)
+
+    @app.route("/")
+    def index():
+        return '<!doctype html><title>Shop</title><body data-marker="one">' + markdown("*open*")
+
+    return app

@@ -1,0 +1,2 @@
+FLASK_APP=jobs.py
+FLASK_DEBUG=1
