@@ -41,6 +41,8 @@ def break_import(site: Checkout) -> str:
 def break_health(site: Checkout) -> str:
     line = "    release = current_app.config"
     site.edit("health.py", line, f'    raise RuntimeError("health is broken on purpose")\n{line}')
+    settings = site.folder / "Pulumi.dev.yaml"
+    settings.write_text(settings.read_text().replace("path: /healthz", "path: /healthz\n      timeout: 10"))
     return "health is broken on purpose"
 
 
