@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.local import guest, hostconfig, image, machine, network, requirements
+from pulumi_slipway.local import guest, hostconfig, image, limits, machine, network, requirements
 from pulumi_slipway.local.cli import main
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.locks import held, is_held
@@ -243,6 +243,7 @@ def test_an_index_without_a_password_is_for_everybody_in_the_machine(
 def test_clean_touches_nothing_while_there_are_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "HOST_LOCK", tmp_path / "host.lock")
     monkeypatch.setattr(network, "remove", lambda _state: None)
+    monkeypatch.setattr(limits, "_BEFORE", tmp_path / "before")
     state = State(tmp_path / "state")
     state.prepare()
     state.folder("web").mkdir()
@@ -253,6 +254,67 @@ def test_clean_touches_nothing_while_there_are_machines(tmp_path: Path, monkeypa
     (state.folder("web") / "machine.json").unlink()  # what an interrupted creation leaves is no machine
     machine.clean(state)
     assert not state.root.exists()
+
+
+@pytest.fixture
+def instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's limit of inotify instances, 128 as most hosts have it."""
+    monkeypatch.setattr(limits, "_INSTANCES", tmp_path / "max_user_instances")
+    monkeypatch.setattr(limits, "_BEFORE", tmp_path / "before")
+    limits._INSTANCES.write_text("128\n")
+    return limits._INSTANCES
+
+
+def test_the_limit_of_inotify_instances_is_raised_for_machines_and_given_back(instances: Path) -> None:
+    for _ in range(2):  # the second machine finds it raised
+        limits.ensure()
+        assert int(instances.read_text()) >= 60 * 16  # sixty machines as they boot, and logins
+    limits.give_back()
+    assert instances.read_text() == "128\n"
+    limits.give_back()
+    assert instances.read_text() == "128\n"
+
+
+def test_a_limit_that_suffices_or_was_set_by_somebody_else_since_stays(instances: Path) -> None:
+    instances.write_text("524288\n")
+    limits.ensure()
+    limits.give_back()
+    assert instances.read_text() == "524288\n"
+    instances.write_text("128\n")
+    limits.ensure()
+    instances.write_text("1024\n")  # `sysctl --system`, say
+    limits.give_back()
+    assert instances.read_text() == "1024\n"
+
+
+def test_a_host_whose_limit_cannot_be_raised_is_told_of_and_left_alone(
+    instances: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, text: str) -> int:
+        if path == instances:
+            raise OSError(30, "Read-only file system")
+        return write(path, text)
+
+    write = Path.write_text
+    monkeypatch.setattr(Path, "write_text", refuse)
+    limits.ensure()
+    assert "stays 128" in capsys.readouterr().err
+    limits.give_back()
+    assert instances.read_text() == "128\n"
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_the_last_machine_of_the_host_gives_the_limit_back(
+    others: bool, instances: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "HOST_LOCK", tmp_path / "host.lock")
+    monkeypatch.setattr(network, "remove", lambda _state: None)
+    monkeypatch.setattr(network, "in_use", lambda: others)
+    limits.ensure()
+    state = State(tmp_path / "state")
+    state.prepare()
+    machine.clean(state)
+    assert instances.read_text().strip() == (str(limits._ENOUGH) if others else "128")
 
 
 def test_state_folders_have_names_of_their_own_on_the_host(tmp_path: Path) -> None:

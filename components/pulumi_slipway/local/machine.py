@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from pulumi_slipway.local import guest, hostconfig, image, network, supervision
+from pulumi_slipway.local import guest, hostconfig, image, limits, network, supervision
 from pulumi_slipway.local.errors import LocalError
 from pulumi_slipway.local.inventory import status
 from pulumi_slipway.local.locks import held, is_held
@@ -104,7 +104,7 @@ def _discard(state: State, name: str) -> None:
         (state.folder(name) / "machine.json").unlink(missing_ok=True)
         remove_tree(state.folder(name))
         if not state.records():
-            network.remove(state)
+            _leave_host(state)
 
 
 def clean(state: State, *, machines: bool = False) -> None:
@@ -124,8 +124,15 @@ def clean(state: State, *, machines: bool = False) -> None:
                 f"these machines stand on what is to be removed: {names}. Remove them first "
                 "(`python -m pulumi_slipway.local remove NAME`), or all of them with their data (`… clean --all`)"
             )
-        network.remove(state)
+        _leave_host(state)
         remove_tree(state.root)
+
+
+def _leave_host(state: State) -> None:
+    """Take back what the host was changed in for machines. The caller holds the host's lock."""
+    network.remove(state)
+    if not network.in_use():
+        limits.give_back()
 
 
 def execute(state: State, name: str, command: Sequence[str]) -> NoReturn:
@@ -206,6 +213,7 @@ def _start(state: State, name: str) -> dict[str, Any]:
         (folder / "process").unlink(missing_ok=True)
         with held(network.HOST_LOCK, "the network of local machines"):
             net = network.ensure(state, avoid=hostconfig.nameservers(resolv_conf))
+            limits.ensure()
         # The host may remember this address with another machine's link address
         succeeds(["ip", "neigh", "flush", "to", record.address, "dev", net.bridge])
         say(f"starting the machine {name} (Debian {record.debian}, {record.address})")

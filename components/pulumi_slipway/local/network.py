@@ -122,6 +122,11 @@ def remove(state: State) -> None:
     path.unlink()
 
 
+def in_use() -> bool:
+    """Whether any state folder of this host has a network, and so machines."""
+    return any(Path("/sys/class/net").glob(f"{_BRIDGE_PREFIX}*"))
+
+
 def free_address(network: Network, taken: Iterable[str]) -> str:
     """An address for a new machine: the one after the highest in use, so that the last one is not soon reused.
 
