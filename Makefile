@@ -4,7 +4,7 @@
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
 
-.PHONY: help up preview down url cert env setup test test-long unit e2e-clouds e2e-apps live lint clean distclean
+.PHONY: help up preview down url cert releases rollback journal logs env setup test test-long unit e2e-clouds e2e-apps live lint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -24,6 +24,18 @@ url: ## print the application's URL
 
 cert: ## print the path of the certificate to trust
 	$(TOOLS) cert
+
+releases: ## list the releases on the server
+	$(TOOLS) slipway releases
+
+rollback: ## go back to the last good release; RELEASE=id: to that one
+	$(TOOLS) slipway rollback $(RELEASE)
+
+journal: ## list what was done on the server, by whom
+	$(TOOLS) slipway journal
+
+logs: ## print the last lines of the live release
+	$(TOOLS) slipway logs
 
 env: ## print `export` lines: eval "$(make -s env)" for plain pulumi commands
 	$(TOOLS) env

@@ -16,3 +16,6 @@ pulumi.export("release", stack.app.release)
 pulumi.export("certificate", stack.app.certificate)
 pulumi.export("host", stack.server.host)
 pulumi.export("address", stack.server.address)
+# what `slipway releases`, `slipway rollback` and its like reach the server by
+pulumi.export("app", stack.app.name)
+pulumi.export("deploy_key", stack.server.private_key)

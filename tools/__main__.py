@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         ("distclean", _distclean),
     ):
         commands.add_parser(name).set_defaults(run=function)
+    tool = commands.add_parser("slipway")
+    tool.add_argument("arguments", nargs="+", help="of the command `slipway`")
+    tool.set_defaults(run=_slipway)
     test = commands.add_parser("test")
     test.add_argument(
         "parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds, apps"
@@ -139,6 +142,13 @@ def _env(options: argparse.Namespace) -> int:
     if present:
         print(f"unset {' '.join(present)}")
     return 0
+
+
+def _slipway(options: argparse.Namespace) -> int:
+    """The operator's tool on this checkout's stack."""
+    ready = setup.ensure()
+    command = [VENV / "bin" / "slipway", *options.arguments, "--stack", options.stack]
+    return subprocess.run(command, cwd=CHECKOUT, env=setup.child_environment(ready), check=False).returncode
 
 
 def _test(options: argparse.Namespace) -> int:

@@ -6,7 +6,10 @@ Besides, that is one connection less, the handshake is bounded, and a wrong host
 
 One JSON document on stdin (it holds secrets): `{"host": Host, "private_key": …, "file": {"content": …, "path": …},
 "subcommand": …, "document": {…}}`. `file.content` names an archive in this machine's cache, `file.path` its place on
-the server. The agent's progress goes to stderr, its answer to stdout; exit status 1 when it failed.
+the server, `file.unless` a file on the server whose being there says that the archive is not needed: a release that is
+kept there comes back without an upload. Who asks for it, and of which commit it is, is added to the document here,
+since it is no input that a change of would mean anything. The agent's progress goes to stderr, its answer to stdout;
+exit status 1 when it failed.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from typing import Any
 import paramiko
 
 from .app.archive import cached_archive, file_digest
+from .app.origin import message
 from .places import AGENT
-from .ssh import Connection, SshError, connect, say
+from .ssh import Connection, Result, SshError, connect, say
 
 LIMIT = 3600.0
 """Seconds for the agent's command; it has limits of its own for each part, which are told better."""
@@ -33,10 +37,7 @@ def main() -> int:
         with connect(
             host["address"], host["port"], host["user"], request["private_key"], [host["host_key"]]
         ) as connection:
-            document = request["document"] | {"archive": _bring(connection, request["file"])}
-            result = connection.run(
-                f"sudo -n {AGENT} {request['subcommand']}", json.dumps(document), timeout=LIMIT, progress=say
-            )
+            result = _ask(connection, request)
     except (SshError, FileNotFoundError) as error:
         say(f"error: {error}")
         return 1
@@ -45,11 +46,35 @@ def main() -> int:
     return 1 if result.status else 0
 
 
-def _bring(connection: Connection, file: Mapping[str, str]) -> dict[str, Any]:
-    """Uploads the archive unless the server has it; the agent checks what it then takes."""
+def _ask(connection: Connection, request: Mapping[str, Any], trusting: bool = True) -> Result:
+    """Has the agent do it; once more, with an upload, where it finds that what seemed to be there is not whole."""
+    file = request["file"]
+    brought = _bring(connection, file, trusting)
+    archive = cached_archive(file["content"])
+    document = request["document"] | {
+        "archive": {"path": file["path"], "sha256": file_digest(archive), "content": file["content"]},
+        "message": message(file["content"]),
+    }
+    result = connection.run(
+        f"sudo -n {AGENT} {request['subcommand']}", json.dumps(document), timeout=LIMIT, progress=say
+    )
+    return result if brought or not _lacks_upload(result) else _ask(connection, request, trusting=False)
+
+
+def _lacks_upload(result: Result) -> bool:
+    try:
+        return result.status != 0 and json.loads(result.stdout).get("code") == "upload"
+    except ValueError:
+        return False
+
+
+def _bring(connection: Connection, file: Mapping[str, str], trusting: bool) -> bool:
+    """Has the archive on the server, whose agent checks what it then takes; False: what it is for seems to be there."""
     archive = cached_archive(file["content"])
     size = archive.stat().st_size
     with connection.sftp() as sftp:
+        if trusting and _size(sftp, file["unless"]) is not None:
+            return False
         if _size(sftp, file["path"]) != size:
             say(f"uploading {size / 1024:.0f} KiB")
             folder, _, _ = file["path"].rpartition("/")
@@ -57,13 +82,14 @@ def _bring(connection: Connection, file: Mapping[str, str]) -> dict[str, Any]:
                 sftp.mkdir(folder, 0o700)
             sftp.put(str(archive), f"{file['path']}.part")
             sftp.posix_rename(f"{file['path']}.part", file["path"])
-    return {"path": file["path"], "sha256": file_digest(archive)}
+    return True
 
 
 def _size(sftp: paramiko.SFTPClient, path: str) -> int | None:
+    """Bytes of a file on the server; None when it is not there, or not ours to look at."""
     try:
         return sftp.stat(path).st_size or 0
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
 
 

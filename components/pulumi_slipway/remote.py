@@ -126,7 +126,7 @@ def push(
     target: Target,
     subcommand: str,
     *,
-    file: Mapping[str, str],
+    file: Mapping[str, pulumi.Input[str]],
     summary: pulumi.Input[str],
     document: pulumi.Input[Mapping[str, Any]],
     parent: pulumi.Resource,

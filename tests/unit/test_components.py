@@ -240,7 +240,8 @@ def test_a_changed_variable_is_another_release(run: Run, app_folder: Path) -> No
     first = release_request(run(lambda: app(app_folder)))
     second = release_request(run(lambda: app(app_folder, environment={"TOKEN": "x"})))
     assert first["document"]["release"] != second["document"]["release"]
-    assert first["file"] == second["file"]
+    assert first["file"]["path"] == second["file"]["path"]
+    assert first["document"]["release"] in first["file"]["unless"]
 
 
 def test_a_variable_of_the_user_wins_over_ours(run: Run, app_folder: Path) -> None:

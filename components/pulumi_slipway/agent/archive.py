@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from . import catalogue, files
-from .errors import AgentError
+from .errors import AgentError, MissingUploadError
 from .paths import AppPaths
 
 SIZE_LIMIT = 4 * 1024**3
@@ -29,9 +29,11 @@ def take(app: AppPaths, upload: Path, sha256: str) -> Path:
         return own
     try:
         descriptor = os.open(upload, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise MissingUploadError(f"the archive {upload} is not on this server: has it been uploaded?") from error
     except OSError as error:
         raise AgentError(
-            f"the archive {upload} cannot be read ({error.strerror}): has it been uploaded to this server?"
+            f"the archive {upload} cannot be read ({error.strerror}): is it the file that was uploaded?"
         ) from error
     new = own.with_suffix(".new")
     with os.fdopen(descriptor, "rb") as source, new.open("wb") as target:

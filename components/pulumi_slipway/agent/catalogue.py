@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,10 @@ class Entry:
     good: float | None
     """When it last went live; None: never."""
     bad: bool
-    """It was rolled back from."""
+    """It was rolled back from, or did not start again."""
     record: dict[str, Any]
+    message: dict[str, Any]
+    """Who released it last, and of which commit it is; empty when that is not known."""
 
 
 def read(app: AppPaths, release: str) -> dict[str, Any]:
@@ -60,9 +63,16 @@ def all_of(app: AppPaths) -> list[Entry]:
                 None if good is None else float(good["at"]),
                 (place / "bad").exists(),
                 record,
+                files.read_json(place / "message.json") or {},
             )
         )
     return sorted(found, key=lambda entry: (entry.good or 0.0, entry.staged), reverse=True)
+
+
+def note_message(app: AppPaths, release: str, message: dict[str, Any]) -> None:
+    """Who releases it, and of which commit it is: one content may be that of several."""
+    if message:
+        files.write_json(app.release(release) / "message.json", message)
 
 
 def mark_good(app: AppPaths, release: str) -> None:
@@ -72,8 +82,13 @@ def mark_good(app: AppPaths, release: str) -> None:
 
 
 def mark_bad(app: AppPaths, release: str) -> None:
-    """It was rolled back from: a later rollback must not choose it."""
-    (app.release(release) / "bad").touch()
+    """It was rolled back from, or did not start: a later rollback must not choose it."""
+    with contextlib.suppress(FileNotFoundError):  # removed by hand: nobody chooses it anyway
+        (app.release(release) / "bad").touch()
+
+
+def is_bad(app: AppPaths, release: str) -> bool:
+    return (app.release(release) / "bad").exists()
 
 
 def previous_good(app: AppPaths, live: str) -> str | None:

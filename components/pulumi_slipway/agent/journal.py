@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import files, paths
-from .errors import AgentError
+from .errors import AgentError, MissingUploadError
 from .progress import clean
 
 Entry = dict[str, Any]
@@ -29,12 +29,15 @@ def machine_journal() -> Path:
 def recorded(path: Path, action: str, **details: object) -> Iterator[Entry]:
     """Write one line about the block to the journal at `path`, also when it fails.
 
-    The block may add to the entry; `entry["skip"] = True` keeps an action that found nothing to do out of it.
+    The block may add to the entry; `entry["skip"] = True` keeps an action that found nothing to do out of it. One that
+    lacked its upload is asked for again, and is told then.
     """
     began = time.monotonic()
     entry: Entry = {"at": _now(), "action": action, **{k: v for k, v in details.items() if v is not None}}
     try:
         yield entry
+    except MissingUploadError:
+        raise
     except BaseException as error:
         reason = error.message if isinstance(error, AgentError) else f"{type(error).__name__}: {error}"
         _append(path, {**entry, "ok": False, "error": clean(reason)[:500], "seconds": _since(began)})
@@ -63,6 +66,10 @@ def read(path: Path, lines: int) -> list[Entry]:
     return entries[-lines:]
 
 
+def line(entry: Entry) -> str:
+    return json.dumps(entry, ensure_ascii=False)
+
+
 def _append(path: Path, entry: Entry) -> None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -71,8 +78,7 @@ def _append(path: Path, entry: Entry) -> None:
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        line = json.dumps(entry, ensure_ascii=False)
-        os.write(descriptor, (("\n" if torn else "") + line + "\n").encode())
+        os.write(descriptor, (("\n" if torn else "") + line(entry) + "\n").encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

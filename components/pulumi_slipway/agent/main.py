@@ -51,13 +51,15 @@ COMMANDS = {
     "database-remove": Command("database_server", "remove"),
     "host-keys": Command("host_keys", "host_keys"),
     "inventory": Command("carry", "inventory", detached=False),
-    "journal": Command("status", "journal_lines", detached=False),
+    "journal": Command("history", "journal_lines", detached=False),
     "lapse": Command("hold", "lapse", detached=False),
     "leave": Command("hold", "leave"),
+    "logs": Command("history", "logs", detached=False),
     "observe": Command("observe", "observe", detached=False),
     "place": Command("carry", "place"),
     "receive": Command("transfer", "receive", detached=False, follows=True),
     "release": Command("release", "release"),
+    "releases": Command("history", "releases", detached=False),
     "remove": Command("claim", "remove"),
     "renew": Command("site", "renew"),
     "resume": Command("hold", "resume"),
@@ -139,7 +141,7 @@ def _failed(error: AgentError) -> Answer:
     say(f"error: {text}")
     if len(text) > _ERROR_LIMIT:  # what went wrong is said first, why it did last
         text = f"{text[: _ERROR_LIMIT // 2]}\n    …\n{text[-_ERROR_LIMIT // 2 :]}"
-    return {"ok": False, "error": text}
+    return {"ok": False, "error": text, **({"code": error.code} if error.code else {})}
 
 
 def _first_line() -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import catalogue, claim, database, files, hold, paths, progress, request, rollout, run, slots, users, variables
+from . import message as told
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -29,15 +30,13 @@ def release(document: Document) -> dict[str, Any]:
     noted; a failure leaves what serves untouched."""
     app = AppPaths(request.app_name(document))
     serial = request.integer(document, "serial", 0)
-    message = request.mapping(document, "message", {})
+    message = told.read(document)
     for key in ("environment", "build_environment"):
         progress.hide(request.variables(document, key).values())
     wanted = Wanted.read(document)
     with (
         held(app_lock(app.app), f"release {wanted.id} of {app.app}"),
-        recorded(
-            app.journal, "release", release=wanted.id, serial=serial, who=message.get("who"), when=message.get("when")
-        ) as entry,
+        recorded(app.journal, "release", release=wanted.id, serial=serial, **message) as entry,
     ):
         claim.require(app, document)
         hold.lift(app)
@@ -55,6 +54,7 @@ def release(document: Document) -> dict[str, Any]:
         database.refuse_silent_change(app, live, wanted.database)
         with clock.part("stage"):
             record = stage(app, wanted)
+        catalogue.note_message(app, wanted.id, message)
         with clock.part("migrate"):
             database.prepare(app, wanted.database)
             _run_commands(app, wanted.id, record, wanted.release_timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import catalogue, claim, files, hold, request, rollout, slots
+from . import message as told
 from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
@@ -19,10 +20,11 @@ from .supervisor import Supervisor
 def rollback(document: Document) -> dict[str, Any]:
     """Make `release`, or else the release before the live one, live again. The one that is left counts as bad."""
     app = AppPaths(request.app_name(document))
+    message = told.read(document)
     asked = request.release_id(document) if document.get("release") is not None else None
     with (
         held(app_lock(app.app), f"rollback of {app.app}"),
-        recorded(app.journal, "rollback") as entry,
+        recorded(app.journal, "rollback", **message) as entry,
     ):
         claim.require(app, document)
         hold.lift(app)
@@ -34,16 +36,21 @@ def rollback(document: Document) -> dict[str, Any]:
             raise AgentError(f"{app.app} has no live release to go back from")
         target = asked or catalogue.previous_good(app, live.release)
         if target is None:
-            raise AgentError(f"there is no earlier good release of {app.app} on this server")
+            raise AgentError(
+                f"there is no earlier good release of {app.app} on this server: run `pulumi up` of an earlier commit"
+            )
         entry.update(release=target, previous=live.release)
         if target == live.release:
             say(f"{target} is live already")
             entry["skip"] = True
         else:
-            say(f"going back from {live.release} to {target}; the database is left as it is")
+            say(f"going back from {live.release} to {target}")
+            say("the database stays as it is: no migration is run backwards")
+            returning = catalogue.is_bad(app, target)
             # by what was last said of this machine: the earlier release may be of a time when nothing was
             strategy = (files.read_json(app.release(live.release) / "release.json") or {}).get("strategy")
             entry["seconds_of"] = clock.parts
             rollout.roll_out(app, supervisor, live, target, live.serial, clock, strategy)
-            catalogue.mark_bad(app, live.release)
+            if not returning:  # to one that was left before: that was the mistake, and not what is left now
+                catalogue.mark_bad(app, live.release)
         return {"app": app.app, "release": target, "previous": live.release, "seconds": clock.parts}

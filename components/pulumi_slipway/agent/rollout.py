@@ -71,7 +71,12 @@ def roll_out(
     new = Live(slot, release, serial, process_config(app))
     with _room(app, supervisor, live, strategy or record.get("strategy"), drain, clock):
         with clock.part("start"):
-            _bring_up(app, supervisor, slot, release, record)
+            try:
+                _bring_up(app, supervisor, slot, release, record)
+            except AgentError:
+                if live is None or live.release != release:
+                    catalogue.mark_bad(app, release)
+                raise
         with clock.part("switch"):
             slots.switch(app, new)
     catalogue.mark_good(app, release)

@@ -30,6 +30,8 @@ class Wanted:
     id: str
     upload: Path
     archive: str
+    content: str | None
+    """Digest of the source by itself; None: it is not told, and the archive's own stands for it."""
     variables: Mapping[str, str]
     build_variables: Mapping[str, str]
     build: tuple[str, ...]
@@ -56,6 +58,7 @@ class Wanted:
             id=request.release_id(document),
             upload=Path(request.text(upload, "path")),
             archive=request.sha256(upload),
+            content=request.optional_text(upload, "content"),
             variables=request.variables(document, "environment"),
             build_variables=request.variables(document, "build_environment"),
             build=tuple(request.texts(commands, "build")),
@@ -76,6 +79,7 @@ class Wanted:
         return {
             "release": self.id,
             "archive": self.archive,
+            "content": self.content,
             "env": env,
             "variables": sorted(self.variables),
             "build": list(self.build),
@@ -177,10 +181,10 @@ def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users
 
 def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
     """A release on the disk whose code would come out the same."""
-    same = ("archive", "build", "build_variables")
+    same = ("build", "build_variables")
     for entry in catalogue.all_of(app):
         found = entry.record
-        if all(found[name] == record[name] for name in same):
+        if _same_source(found, record) and all(found[name] == record[name] for name in same):
             fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
             if fits and environment.is_complete(app.venvs / found["venv"]):
                 return found
@@ -219,7 +223,16 @@ def _clean_up(app: AppPaths, builder: users.User) -> None:
 
 
 def _same(before: dict[str, Any], record: dict[str, Any], wanted: Wanted) -> bool:
-    return all(before.get(name) == value for name, value in record.items() if name not in wanted.terms())
+    passed_over = {"archive", "content", *wanted.terms()}
+    rest = all(before.get(name) == value for name, value in record.items() if name not in passed_over)
+    return rest and _same_source(before, record)
+
+
+def _same_source(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """By the source itself where both tell it: two machines may compress the same files to different archives."""
+    if one.get("content") and other.get("content"):
+        return bool(one["content"] == other["content"])
+    return bool(one["archive"] == other["archive"])
 
 
 def _web(document: Document) -> dict[str, str | None]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, certificate, claim, files, journal, request
+from . import catalogue, certificate, claim, files, request
 from .errors import AgentError
 from .facts import agent_digest
+from .history import state_of
 from .paths import SLOTS, AppPaths
 from .record import read_live, serving
 from .request import Document
@@ -25,7 +26,7 @@ def status(document: Document) -> dict[str, Any]:
             "id": entry.id,
             "staged": entry.staged,
             "live_at": entry.good,
-            "state": _state(entry, live.release if live else None),
+            "state": state_of(entry, live.release if live else None),
         }
         for entry in catalogue.all_of(app)[:_RELEASES]
     ]
@@ -43,37 +44,10 @@ def status(document: Document) -> dict[str, Any]:
     }
 
 
-def journal_lines(document: Document) -> dict[str, Any]:
-    """The last `lines` (20) entries of an app's journal; without an app, of the machine's."""
-    lines = max(1, min(200, request.integer(document, "lines", 20)))
-    if document.get("app") is None:
-        return {"entries": _fitting(journal.read(journal.machine_journal(), lines))}
-    return {"entries": _fitting(journal.read(AppPaths(request.app_name(document)).journal, lines))}
-
-
-def _fitting(entries: list[journal.Entry], limit: int = 7000) -> list[journal.Entry]:
-    """As many of the last entries as one line of answer holds."""
-    kept: list[journal.Entry] = []
-    for entry in reversed(entries):
-        limit -= len(str(entry)) + 4
-        if limit < 0:
-            break
-        kept.insert(0, entry)
-    return kept
-
-
 def _stands_still(app: AppPaths) -> str | None:
     """The machine that its data are carried to, or were; None: it serves."""
     note = files.read_json(app.hold)
     return None if note is None else str(note["to"]["name"])
-
-
-def _state(entry: catalogue.Entry, live: str | None) -> str:
-    if entry.id == live:
-        return "live"
-    if entry.bad:
-        return "bad"
-    return "good" if entry.good is not None else "never live"
 
 
 def _processes(app: AppPaths) -> dict[str, str]:

@@ -74,6 +74,11 @@ def cached_archive(content: str) -> Path:
     return path
 
 
+def note_of(content: str) -> Path:
+    """Where this machine notes what it knows of the archive of that content."""
+    return _cache() / f"{content}.json"
+
+
 def file_digest(path: Path) -> str:
     """sha256 (hex) of the file at `path`."""
     with path.open("rb") as file:

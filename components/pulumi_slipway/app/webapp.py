@@ -20,6 +20,7 @@ from ..remote import Target, presence, push, step
 from . import memory
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
+from .origin import find_origin, note_origin
 from .release import release_id, summary
 from .site import SiteSpec, render_site
 
@@ -33,6 +34,8 @@ class WebApp(pulumi.ComponentResource):
     certificate) → release (stage, migrate, start, switch, drain).
     """
 
+    name: str
+    """The app's name on the server."""
     url: pulumi.Output[str]
     release: pulumi.Output[str]
     """Id of the live release."""
@@ -48,6 +51,8 @@ class WebApp(pulumi.ComponentResource):
             pulumi.Output.secret(args["private_key"]),
             args.get("machine"),
         )
+        self.name = app.name
+        note_origin(app.archive.content, find_origin(app.folder))
         child = pulumi.ResourceOptions(parent=self)
         owner = random.RandomId(f"{name}-owner", byte_length=8, opts=child).hex
         # RandomPassword, not RandomBytes, which has its value as its id, in clear
@@ -192,7 +197,11 @@ def _release(
         name,
         target,
         "release",
-        file={"content": app.archive.content, "path": _incoming(app)},
+        file={
+            "content": app.archive.content,
+            "path": _incoming(app),
+            "unless": wanted.apply(lambda release: f"/srv/{app.name}/releases/{release}/release.json"),
+        },
         summary=pulumi.Output.unsecret(
             pulumi.Output.all(wanted, serial, variables).apply(
                 lambda values: summary(app.name, values[0], values[1], list(values[2]), app.archive.files)
