@@ -232,7 +232,7 @@ def test_the_release_says_its_id_and_the_names_of_its_variables(run: Run, app_fo
     create = recorder.input("app-1-release", "create")
     document = release_document(recorder)
     assert document["release"] in create
-    assert "variables: DATABASE_ENGINE DATABASE_NAME DATABASE_URL SECRET_KEY TOKEN" in create
+    assert "variables: DATABASE_ENGINE DATABASE_NAME DATABASE_URL FLASK_APP SECRET_KEY TOKEN" in create
     assert not recorder.is_secret("app-1-release", "create")
 
 

@@ -10,7 +10,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +38,14 @@ class Archive:
     """Bytes of all files together."""
 
 
-def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB) -> Archive:
+def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB, left_out: Sequence[str] = ()) -> Archive:
     """Packs `folder`: what git tracks and untracked files it does not ignore; all files where there is no git.
 
-    `.slipwayignore` (gitignore's syntax) takes away more. Same files, same bytes: names sorted, no times, no owners.
+    `.slipwayignore` (gitignore's syntax) takes away more, and so does `left_out` (names of files). Same files, same
+    bytes: names sorted, no times, no owners.
     Raises `ArchiveError` for a missing or empty folder, a link that leads out of it, and above `limit_mib`.
     """
-    if not folder.is_dir():
-        raise ArchiveError(f"path: {os.fspath(folder)!r} is not a folder; give the folder of your application")
-    names = sorted(_selected(folder))
+    names = [name for name in selected_files(folder) if name not in left_out]
     if not names:
         raise ArchiveError(
             f"path: {os.fspath(folder)!r} holds no files to release; "
@@ -64,6 +63,13 @@ def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB) -> Archive:
     content = hashlib.sha256(tar).hexdigest()
     path = _cached(content, tar)
     return Archive(path, content, len(names), size)
+
+
+def selected_files(folder: Path) -> list[str]:
+    """The files of `folder` that are released, sorted; raises `ArchiveError` for a missing folder."""
+    if not folder.is_dir():
+        raise ArchiveError(f"path: {os.fspath(folder)!r} is not a folder; give the folder of your application")
+    return sorted(_selected(folder))
 
 
 def cached_archive(content: str) -> Path:

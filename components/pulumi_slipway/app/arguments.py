@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import pulumi
 
 from ..databases.url import check_driver
 from ..variables import check_variables
-from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive
-from .detect import Entry, find_entry, find_static, procfile_release
+from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive, selected_files
+from .detection import Recipe, Said, Tree, detect
 from .requirements import find_packages
 
 _APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
@@ -34,6 +33,13 @@ class HealthArgs(TypedDict):
     """Seconds from start to the first good answer; default: 60."""
 
 
+class MigrationArgs(TypedDict):
+    """How the release commands are run."""
+
+    force: NotRequired[bool]
+    """Run them also when nothing that decides what they do has changed; default: false."""
+
+
 class AppArgs(TypedDict):
     """The application, whatever server it is on. `path` is required."""
 
@@ -45,16 +51,30 @@ class AppArgs(TypedDict):
     """`module:variable` or `module:factory()`; default: found in the source."""
     kind: NotRequired[str]
     """"wsgi" or "asgi"; default: found in the source, else "wsgi"."""
+    server: NotRequired[str]
+    """"gunicorn" (default), or "own": the app's own server, which listens on 127.0.0.1 at the port in $PORT."""
+    command: NotRequired[str]
+    """Command of its own server, for server "own"; default: the Procfile's web line."""
     domains: NotRequired[Sequence[str]]
     """Host names that the app answers to; default: the server's address."""
     build: NotRequired[Sequence[str]]
-    """Commands that make assets, run without secrets in a copy of the source; default: none."""
+    """Commands that make assets, run without secrets in a copy of the source; default: found in the source."""
     release: NotRequired[Sequence[str]]
-    """Commands run once a release before it gets visitors, such as migrations; default: the Procfile's `release:`."""
+    """Commands run once a release before it gets visitors, such as migrations; default: the Procfile's, else those of
+    the migrations that are found."""
+    release_inputs: NotRequired[Sequence[str]]
+    """The files that decide what those commands do, in gitignore's syntax: while they are the same, the commands are
+    not run again. Default: known of Flask-Migrate, Alembic and Django; else they are run at each release."""
+    migration: NotRequired[MigrationArgs]
+    setup: NotRequired[Sequence[str]]
+    """Commands run once per database, as "flask init-db"; default: none, or found where that is certain to do no
+    harm."""
+    persistent: NotRequired[Sequence[str]]
+    """Files and folders in `path` that the app writes, and that outlive a release; default: found in the source."""
     static_url: NotRequired[str]
-    """Where nginx serves the static files; default: "/static/"."""
+    """Where nginx serves the static files; default: what the source says, else "/static/"."""
     static_folder: NotRequired[str]
-    """Their folder, relative to `path`; default: Flask's, if there is one."""
+    """Their folder, relative to `path`; default: Flask's, or Django's STATIC_ROOT, if there is one."""
     environment: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Variables of the app; all treated as secrets. `DATABASE_URL` (SQLite) and `SECRET_KEY` have defaults."""
     health: NotRequired[HealthArgs]
@@ -108,12 +128,10 @@ class CheckedApp:
     name: str
     folder: Path
     archive: Archive
-    entry: Entry
+    recipe: Recipe
+    """How it is built, set up and run."""
+    force_release: bool
     domains: tuple[str, ...]
-    build: tuple[str, ...]
-    release: tuple[str, ...]
-    static_url: str
-    static_folder: str | None
     health: Health
     strategy: str
     drain: int
@@ -131,23 +149,22 @@ def check(args: AppArgs) -> CheckedApp:
     if isinstance(variables, Mapping):
         check_variables(list(variables))
     folder = Path(args["path"])
-    archive = build_archive(folder, _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1))
-    entry = _entry(folder, args.get("entry"), args.get("kind"))
+    domains = tuple(check_host_name(f"domains[{i}]", name) for i, name in enumerate(args.get("domains", ())))
+    packages = find_packages(folder)
+    recipe = detect(Tree(folder, selected_files(folder)), _said(args, domains, packages))
+    limit = _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1)
     return CheckedApp(
         name=_app_name(folder, args.get("name")),
         folder=folder,
-        archive=archive,
-        entry=entry,
-        domains=tuple(check_host_name(f"domains[{i}]", name) for i, name in enumerate(args.get("domains", ()))),
-        build=tuple(args.get("build", ())),
-        release=tuple(args.get("release", procfile_release(folder))),
-        static_url=_static_url(args.get("static_url", "/static/")),
-        static_folder=_static_folder(folder, args.get("static_folder"), entry),
+        archive=build_archive(folder, limit, recipe.left_out),
+        recipe=recipe,
+        force_release=args.get("migration", {}).get("force", False),
+        domains=domains,
         health=_health(args.get("health", {})),
         strategy=_strategy(args.get("strategy", "start-first")),
         drain=_at_least("drain", args.get("drain", 30), 0),
         keep=_at_least("keep", args.get("keep", 5), 2),
-        packages=find_packages(folder),
+        packages=packages,
         database_driver=_driver(args.get("database_driver")),
         database_moved_from=args.get("database_moved_from"),
         observe=args.get("observe", True),
@@ -178,32 +195,53 @@ def _app_name(folder: Path, given: str | None) -> str:
     return name
 
 
-def _entry(folder: Path, target: str | None, kind: str | None) -> Entry:
+def _said(args: AppArgs, domains: tuple[str, ...], packages: frozenset[str]) -> Said:
+    """What the arguments say of what would else be found in the source."""
+    kind, server, environment = args.get("kind"), args.get("server", "gunicorn"), args.get("environment", {})
     if kind not in (None, "wsgi", "asgi"):
         raise ValueError(f"kind: {kind!r} is neither wsgi nor asgi")
-    if target is None:
-        found = find_entry(folder)
-        return Entry(found.target, kind or found.kind)
-    if not re.fullmatch(r"[\w.]+:[\w.]+(\(.*\))?", target):
-        raise ValueError(f'entry: {target!r} is no entry point; write it as "module:variable" or "module:factory()"')
-    module = target.split(":", maxsplit=1)[0].replace(".", "/")
-    if not any((folder / path).exists() for path in (f"{module}.py", module, f"src/{module}.py", f"src/{module}")):
-        raise ValueError(f"entry: {target!r} names the module {module}.py, which is not in {os.fspath(folder)!r}")
-    return Entry(target, kind or "wsgi")
+    if server not in ("gunicorn", "own"):
+        raise ValueError(f"server: {server!r} is neither gunicorn nor own (the app's own, at the port in $PORT)")
+    if "command" in args and server != "own":
+        raise ValueError(f"command: {args['command']!r} is for server: own; set that, or remove it")
+    known = environment if isinstance(environment, Mapping) else {}
+    return Said(
+        entry=args.get("entry"),
+        kind=kind,
+        server=server,
+        command=args.get("command"),
+        build=_commands(args.get("build")),
+        release=_commands(args.get("release")),
+        setup=_commands(args.get("setup")),
+        static_url=_static_url(args.get("static_url")),
+        static_folder=_inner("static_folder", args["static_folder"]) if "static_folder" in args else None,
+        persistent=_persistent(args.get("persistent")),
+        release_inputs=tuple(args["release_inputs"]) if "release_inputs" in args else None,
+        environment={name: value for name, value in known.items() if isinstance(value, str)},
+        domains=domains,
+        packages=packages,
+    )
 
 
-def _static_url(value: str) -> str:
-    if not re.fullmatch(r"/([\w.-]+/)+", value):
+def _commands(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
+def _static_url(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"/([\w.-]+/)+", value):
         raise ValueError(f"static_url: {value!r} must begin and end with / and have a name between, as /static/")
     return value
 
 
-def _static_folder(folder: Path, given: str | None, entry: Entry) -> str | None:
-    if given is None:
-        return find_static(folder, entry.target)
+def _persistent(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(_inner(f"persistent[{i}]", value) for i, value in enumerate(given))
+
+
+def _inner(key: str, given: str) -> str:
+    """A path within the app's folder."""
     path = Path(given)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"static_folder: {given!r} must lie within the app's folder")
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"{key}: {given!r} must lie within the app's folder")
     return path.as_posix()
 
 

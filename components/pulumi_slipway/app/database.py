@@ -116,8 +116,10 @@ def _look(app: CheckedApp, live: Mapping[str, Any], described: Mapping[str, Any]
 def _pool_advice(app: CheckedApp, facts: Mapping[str, Any], connections: int, concurrency: str) -> str:
     if not concurrency and not (facts.get("cpus") and facts.get("memory_mb")):
         return ""
-    workers = worker_count(facts.get("cpus", 0), facts.get("memory_mb", 0), concurrency, SiteSpec.max_workers)
-    each = POOL if app.entry.kind == "asgi" else SiteSpec.threads
+    options = app.recipe.options
+    said = concurrency or str(options.get("workers", ""))
+    workers = worker_count(facts.get("cpus", 0), facts.get("memory_mb", 0), said, SiteSpec.max_workers)
+    each = POOL if app.recipe.kind == "asgi" else int(options.get("threads", SiteSpec.threads))
     return pool_advice(app.name, connections, workers, each, 1 if app.strategy == "stop-first" else 2)
 
 

@@ -17,10 +17,11 @@ from ..databases.moved import identity
 from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
-from . import memory
+from . import memory, recipe
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
 from .origin import find_origin, note_origin
+from .recipe import recipe_document, recipe_parts
 from .release import release_id, summary
 from .site import SiteSpec, render_site
 
@@ -53,6 +54,7 @@ class WebApp(pulumi.ComponentResource):
         )
         self.name = app.name
         note_origin(app.archive.content, find_origin(app.folder))
+        recipe.tell(app.name, app.recipe, self)
         child = pulumi.ResourceOptions(parent=self)
         owner = random.RandomId(f"{name}-owner", byte_length=8, opts=child).hex
         # RandomPassword, not RandomBytes, which has its value as its id, in clear
@@ -61,7 +63,7 @@ class WebApp(pulumi.ComponentResource):
 
         environment = args.get("environment", {})
         database = app_database(app, args)
-        variables = _variables(secret_key, database.variables, environment)
+        variables = _variables(app, secret_key, database.variables, environment)
         wanted = pulumi.Output.unsecret(
             pulumi.Output.all(variables, digest_key).apply(lambda pair: release_id(_parts(app), pair[0], pair[1]))
         )
@@ -176,9 +178,7 @@ def _release(
             "environment": variables,
             "database": {**identity(database), "moved_from": app.database_moved_from},
             "certificates": certificates(app, database),
-            "commands": {"build": list(app.build), "release": list(app.release)},
-            "web": {"kind": app.entry.kind, "target": app.entry.target, "command": None},
-            "static": {"url": app.static_url, "folder": app.static_folder} if app.static_folder else None,
+            **recipe_document(app.recipe, app.force_release),
             "health": {
                 "path": app.health.path,
                 "status": app.health.status,
@@ -214,15 +214,18 @@ def _release(
 
 
 def _variables(
+    app: CheckedApp,
     secret_key: pulumi.Output[str],
     database: pulumi.Output[dict[str, str]],
     given: pulumi.Input[Mapping[str, pulumi.Input[str]]],
 ) -> pulumi.Output[dict[str, str]]:
-    """Our defaults under what the user gave; secret as a whole."""
+    """Our defaults, and what was found to be needed, under what the user gave; secret as a whole."""
 
     def merge(values: Sequence[Any]) -> dict[str, str]:
         key, database, given = values
-        return {"SECRET_KEY": key, **database} | {name: str(value) for name, value in given.items()}
+        return {"SECRET_KEY": key, **database, **app.recipe.variables} | {
+            name: str(value) for name, value in given.items()
+        }
 
     return pulumi.Output.secret(pulumi.Output.all(secret_key, database, given).apply(merge))
 
@@ -231,10 +234,7 @@ def _parts(app: CheckedApp) -> dict[str, Any]:
     """What a release consists of besides its variables."""
     return {
         "source": app.archive.content,
-        "build": app.build,
-        "release": app.release,
-        "entry": [app.entry.kind, app.entry.target],
-        "static": [app.static_url, app.static_folder],
+        **recipe_parts(app.recipe, app.force_release),
     }
 
 
@@ -244,7 +244,7 @@ def _site_spec(app: CheckedApp, address: str) -> SiteSpec:
         app=app.name,
         domains=tuple(names),
         addresses=tuple(addresses),
-        static_url=app.static_url if app.static_folder else None,
+        static_url=app.recipe.static_url if app.recipe.static_folder else None,
         graceful_timeout=app.drain,
     )
 

@@ -38,6 +38,12 @@ class HealthSettings(Strict):
     timeout: int = Field(default=60, description="seconds from start to the first good answer")
 
 
+class MigrationSettings(Strict):
+    """`slipway:app.migration`: how the release commands are run."""
+
+    force: bool = Field(default=False, description="run them also when nothing that they depend on has changed")
+
+
 class AppSettings(Strict):
     """`slipway:app`: the application. Only `path` is required."""
 
@@ -45,11 +51,21 @@ class AppSettings(Strict):
     name: str | None = Field(default=None, description="name on the server; default: the folder's name")
     entry: str | None = Field(default=None, description="module:variable or module:factory(); default: found")
     kind: Literal["wsgi", "asgi"] | None = Field(default=None, description="default: found")
+    server: Literal["gunicorn", "own"] = Field(
+        default="gunicorn", description="gunicorn, or own: the app's own server, at the port in $PORT"
+    )
+    command: str | None = Field(default=None, description="command of its own server; default: the Procfile's web line")
     domains: list[str] = Field(default=[], description="host names; default: the server's address")
-    build: list[str] = Field(default=[], description="commands that make assets, without secrets")
+    build: list[str] | None = Field(default=None, description="commands that make assets, without secrets")
     release: list[str] | None = Field(default=None, description="commands before the switch, once a release")
-    static_url: str = Field(default="/static/", description="where nginx serves the static files")
-    static_folder: str | None = Field(default=None, description="their folder; default: Flask's")
+    release_inputs: list[str] | None = Field(
+        default=None, description="files that decide what those commands do, in gitignore's syntax"
+    )
+    migration: MigrationSettings = MigrationSettings()
+    setup: list[str] | None = Field(default=None, description="commands that run once per database")
+    persistent: list[str] | None = Field(default=None, description="what the app writes in its folder; default: found")
+    static_url: str | None = Field(default=None, description="where nginx serves the static files; default: found")
+    static_folder: str | None = Field(default=None, description="their folder; default: found")
     health: HealthSettings = HealthSettings()
     strategy: Literal["start-first", "stop-first"] = Field(
         default="start-first", description="start-first, or stop-first where memory is too small for two releases"
