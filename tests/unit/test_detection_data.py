@@ -30,7 +30,7 @@ ALEMBIC = {
 
 def test_flasks_tutorial_runs_without_a_setting(tmp_path: Path) -> None:
     recipe = detected(tmp_path, FLASKR)
-    assert recipe.reason == "Flask: create_app() in flaskr/__init__.py"
+    assert recipe.reason == "Flask: flaskr/__init__.py, WSGI flaskr:create_app()"
     assert recipe.persistent == ("instance",)
     assert recipe.setup == ("test -s instance/flaskr.sqlite || flask init-db",)
     assert recipe.variables == {"FLASK_APP": "flaskr:create_app()"}

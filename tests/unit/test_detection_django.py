@@ -128,7 +128,8 @@ def test_so_does_a_procfile(tmp_path: Path) -> None:
     assert recipe.variables == {"DJANGO_SETTINGS_MODULE": "mysite.settings.dev"}
     assert recipe.release == ("python manage.py migrate",)
     assert recipe.options == {"threads": 2}
-    assert recipe.reason == "Django: manage.py, settings in mysite.settings.dev, WSGI mysite.wsgi (Procfile)"
+    said = "Django: manage.py, settings in mysite.settings.dev, the Procfile's web line, WSGI mysite.wsgi"
+    assert recipe.reason == said
 
 
 def test_a_collecting_procfile_collects_once(tmp_path: Path) -> None:

@@ -18,25 +18,25 @@ FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 @pytest.mark.parametrize(
     ("files", "target", "kind", "reason"),
     [
-        ({"app.py": FLASK}, "app:app", "wsgi", "Flask: app in app.py"),
-        ({"shop/__init__.py": FACTORY}, "shop:create_app()", "wsgi", "Flask: create_app() in shop/__init__.py"),
+        ({"app.py": FLASK}, "app:app", "wsgi", "Flask: app.py"),
+        ({"shop/__init__.py": FACTORY}, "shop:create_app()", "wsgi", "Flask: shop/__init__.py"),
         (
             {"src/shop/__init__.py": FACTORY},
             "shop:create_app()",
             "wsgi",
-            "Flask: create_app() in src/shop/__init__.py",
+            "Flask: src/shop/__init__.py",
         ),
-        ({"main.py": FASTAPI}, "main:app", "asgi", "FastAPI: app in main.py, ASGI"),
-        ({"main.py": "app: FastAPI = fastapi.FastAPI()"}, "main:app", "asgi", "FastAPI: app in main.py, ASGI"),
-        ({"app/main.py": FASTAPI, "app/models.py": ""}, "app.main:app", "asgi", "FastAPI: app in app/main.py, ASGI"),
-        ({"asgi.py": "app = Starlette(routes=[])"}, "asgi:app", "asgi", "Starlette: app in asgi.py, ASGI"),
-        ({"app.py": "app = Quart(__name__)"}, "app:app", "asgi", "Quart: app in app.py, ASGI"),
-        ({"server.py": "server = Flask(__name__)"}, "server:server", "wsgi", "Flask: server in server.py"),
+        ({"main.py": FASTAPI}, "main:app", "asgi", "FastAPI: main.py"),
+        ({"main.py": "app: FastAPI = fastapi.FastAPI()"}, "main:app", "asgi", "FastAPI: main.py"),
+        ({"app/main.py": FASTAPI, "app/models.py": ""}, "app.main:app", "asgi", "FastAPI: app/main.py"),
+        ({"asgi.py": "app = Starlette(routes=[])"}, "asgi:app", "asgi", "Starlette: asgi.py"),
+        ({"app.py": "app = Quart(__name__)"}, "app:app", "asgi", "Quart: app.py"),
+        ({"server.py": "server = Flask(__name__)"}, "server:server", "wsgi", "Flask: server.py"),
         (
             {"wsgi.py": "from shop import create_app\napp = create_app()", "shop/__init__.py": FACTORY},
             "wsgi:app",
             "wsgi",
-            "Flask: app in wsgi.py",
+            "Flask: wsgi.py",
         ),
         (
             {
@@ -45,16 +45,17 @@ FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
             },
             "main:app",
             "asgi",
-            "FastAPI: app in main.py, ASGI",
+            "FastAPI: main.py",
         ),
-        ({"wsgi.py": "application = make_wsgi_app()"}, "wsgi:application", "wsgi", "Pyramid: application in wsgi.py"),
+        ({"wsgi.py": "application = make_wsgi_app()"}, "wsgi:application", "wsgi", "Pyramid: wsgi.py"),
     ],
 )
 def test_an_entry_point_is_found_and_its_reason_given(
     tmp_path: Path, files: dict[str, str], target: str, kind: str, reason: str
 ) -> None:
     recipe = detected(tmp_path, files)
-    assert (recipe.target, recipe.kind, recipe.reason) == (target, kind, reason)
+    assert (recipe.target, recipe.kind) == (target, kind)
+    assert recipe.reason == f"{reason}, {kind.upper()} {target}"
 
 
 def test_tests_and_migrations_are_no_entry_points(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_flask_app_says_which_one_it_is(tmp_path: Path, said: str, file: str) ->
     }
     recipe = detected(tmp_path, files)
     assert recipe.target == "microblog:app"
-    assert recipe.reason == f"Flask: app in microblog.py (FLASK_APP in {file})"
+    assert recipe.reason == f"Flask: microblog.py, FLASK_APP in {file}, WSGI microblog:app"
     assert recipe.variables["FLASK_APP"] == said
     assert recipe.static_folder == "app/static"
 
@@ -99,7 +100,7 @@ def test_the_setting_wins_over_everything(tmp_path: Path) -> None:
     files = {"app.py": FLASK, "main.py": FASTAPI, "Procfile": "web: gunicorn app:app --threads 8", ".flaskenv": ""}
     recipe = detected(tmp_path, files, entry="main:app")
     assert (recipe.target, recipe.kind) == ("main:app", "asgi")
-    assert recipe.reason == "FastAPI: app in main.py, ASGI (setting entry)"
+    assert recipe.reason == "FastAPI: main.py, the setting entry, ASGI main:app"
     assert recipe.options == {"threads": 8}
 
 

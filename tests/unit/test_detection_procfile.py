@@ -33,7 +33,7 @@ def test_a_chained_web_line_is_taken_apart(tmp_path: Path) -> None:
     assert recipe.build == ("flask translate compile",)
     assert recipe.options == {"workers": 3, "timeout": 60}
     assert recipe.workers == (Worker("worker", "rq worker microblog-tasks"),)
-    assert recipe.reason == "Flask: app in microblog.py (Procfile)"
+    assert recipe.reason == "Procfile: its web line, Flask in microblog.py, WSGI microblog:app"
     assert recipe.notes == (
         "builds with `flask translate compile`",
         "before the switch: `flask db upgrade` (Procfile)",

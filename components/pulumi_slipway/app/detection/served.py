@@ -15,6 +15,7 @@ from .recipe import DetectionError, Entry, Said
 from .tree import Tree
 from .web import WebLine
 
+PROCFILE = "the Procfile's web line"
 _TARGET = re.compile(r"[\w.]+:[\w.]+(\(.*\))?")
 
 
@@ -37,26 +38,24 @@ class Served:
 
     def reason(self, project: Project | None) -> str:
         """One line for people."""
-        entry = self.entry
+        entry, kind, framework = self.entry, self.entry.kind.upper(), self.framework or "Python"
+        named = [self.why] if self.why else []
         if project:
-            where = f"Django: {project.root}manage.py, settings in {project.settings}"
-            return f"{where}, {entry.kind.upper()} {entry.module}{self._named_by}"
-        name = entry.target.partition(":")[2]
-        kind = "" if entry.kind == "wsgi" else ", ASGI"
-        return f"{self.framework or 'Python'}: {name} in {self.file or entry.module}{kind}{self._named_by}"
-
-    @property
-    def _named_by(self) -> str:
-        return f" ({self.why})" if self.why else ""
+            found = [f"{project.root}manage.py", f"settings in {project.settings}", *named]
+            return f"Django: {', '.join(found)}, {kind} {entry.module}"
+        where = self.file or f"the package {entry.module}"
+        if self.why == PROCFILE:
+            return f"Procfile: its web line, {framework} in {where}, {kind} {entry.target}"
+        return f"{framework}: {', '.join([where, *named])}, {kind} {entry.target}"
 
 
 def find_served(tree: Tree, said: Said, web: WebLine, project: Project | None) -> Served:
     """The entry point; raises `DetectionError` with what to set."""
     roots = _roots(web, project)
     if said.entry is not None:
-        return _given(tree, said.entry, said.kind, roots, "setting entry", check=True)
+        return _given(tree, said.entry, said.kind, roots, "the setting entry", check=True)
     if web.target is not None:
-        return _given(tree, web.target, said.kind or web.kind, roots, "Procfile")
+        return _given(tree, web.target, said.kind or web.kind, roots, PROCFILE)
     notes = _not_understood(web)
     if project:
         if project.entry is None:
