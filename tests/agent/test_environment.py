@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent import environment
+from pulumi_slipway.agent import environment, interpreters
 from pulumi_slipway.agent.errors import AgentError
 
 PROJECT = '[project]\nname = "x"\nversion = "1"\ndependencies = ["flask"]\n'
@@ -22,7 +22,7 @@ def _source(folder: Path, **files: str) -> Path:
 
 
 def _key(folder: Path, archive: str = "a") -> str:
-    return environment.key(environment.find(folder), archive, True)
+    return environment.key(environment.find(folder), archive, True, interpreters.own())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_way_an_app_says_its_needs_is_found(
     tmp_path: Path, files: dict[str, str], kind: str, package: bool
 ) -> None:
     found = environment.find(_source(tmp_path, **files))
-    assert (found.kind, found.package) == (kind, package)
+    assert (found.said.manager, found.own or found.local) == (kind, package)
 
 
 def test_the_key_follows_included_files_and_nothing_else(tmp_path: Path) -> None:
@@ -58,8 +58,17 @@ def test_the_key_follows_included_files_and_nothing_else(tmp_path: Path) -> None
     assert _key(tmp_path) != first
 
 
-def test_the_key_follows_the_source_when_the_app_itself_is_installed(tmp_path: Path) -> None:
-    _source(tmp_path, pyproject_dot_toml=PROJECT + BUILD)
+def test_the_key_of_a_package_follows_its_metadata_and_not_its_code(tmp_path: Path) -> None:
+    _source(tmp_path, pyproject_dot_toml=PROJECT + BUILD, x_dot_py="one")
+    first = _key(tmp_path, "one")
+    _source(tmp_path, x_dot_py="two")
+    assert _key(tmp_path, "two") == first
+    _source(tmp_path, setup_dot_cfg="[metadata]\n")
+    assert _key(tmp_path, "two") != first
+
+
+def test_the_key_follows_the_source_when_some_of_it_is_installed(tmp_path: Path) -> None:
+    _source(tmp_path, requirements_dot_txt="./vendored\n")
     assert _key(tmp_path, "one") != _key(tmp_path, "two")
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import pytest
 from pulumi_slipway.app.archive import ArchiveError, build_archive
 
 
-def names(folder: Path) -> list[str]:
-    with tarfile.open(build_archive(folder).path) as tar:
+def names(folder: Path, parts: Sequence[str] = ()) -> list[str]:
+    with tarfile.open(build_archive(folder, parts=parts).path) as tar:
         return tar.getnames()
 
 

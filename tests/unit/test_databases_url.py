@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pulumi_slipway.app.dependencies import choose_driver, missing_driver
 from pulumi_slipway.app.pool import pool_advice, worker_count
-from pulumi_slipway.app.requirements import choose_driver, find_packages, missing_driver
 from pulumi_slipway.app.site import SiteSpec, render_site
 from pulumi_slipway.databases.contract import Database, sqlite_database
 from pulumi_slipway.databases.moved import silent_change, spelled
@@ -142,25 +141,6 @@ def test_a_driver_must_be_known_and_speak_to_the_engine() -> None:
 )
 def test_the_driver_is_that_of_the_requirements(packages: set[str], engine: str, driver: str) -> None:
     assert choose_driver(engine, frozenset(packages)) == driver
-
-
-def test_requirements_are_read_with_the_files_that_they_include(tmp_path: Path) -> None:
-    (tmp_path / "requirements").mkdir()
-    (tmp_path / "requirements.txt").write_text("-r requirements/production.txt\n# Django\nFlask_SQLAlchemy>=3 ; x\n")
-    (tmp_path / "requirements/production.txt").write_text(
-        "psycopg[binary]==3.2  # pg\n-r ../requirements.txt\n-r ../../outside.txt\n--hash=sha256:aa\n"
-    )
-    (tmp_path.parent / "outside.txt").write_text("pymysql\n")
-    assert find_packages(tmp_path) == {"flask-sqlalchemy", "psycopg"}
-
-
-def test_requirements_of_a_project_are_read(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(
-        '[project]\nname = "x"\ndependencies = ["SQLModel", "psycopg2.binary~=2"]\n'
-    )
-    assert find_packages(tmp_path) == {"sqlmodel", "psycopg2-binary"}
-    (tmp_path / "pyproject.toml").write_text("not toml [")
-    assert find_packages(tmp_path) == frozenset()
 
 
 def test_a_missing_driver_is_told_where_requirements_are_known() -> None:

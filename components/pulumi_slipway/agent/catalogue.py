@@ -120,6 +120,8 @@ def prune(app: AppPaths, live: str, keep: int) -> list[str]:
     archives = {f"{record['archive']}.tar.gz" for record in staying}
     _remove_all_but(app.archives, archives, app.work)
     _remove_all_but(app.venvs, {record["venv"] for record in staying}, app.work)
+    if app.pythons.is_dir():
+        _remove_all_but(app.pythons, {str(record.get("interpreter")) for record in staying}, app.work)
     _remove_all_but(app.envs, {record["env"] for record in staying}, app.work)
     for entry in removed:
         if entry.record["archive"] not in {record["archive"] for record in staying}:

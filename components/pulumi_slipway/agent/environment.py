@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import platform
 import re
-import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import files, paths, run, users
+from . import files, interpreters, paths, run, users
 from .errors import AgentError
+from .interpreters import Interpreter
+from .needs import Needs, Said
 from .paths import AppPaths
 from .progress import say
 from .run import Deadline
@@ -25,63 +27,110 @@ GUNICORN = "gunicorn>=27.0.1,<28"
 CACHE_LIMIT = 2 * 1024**3
 """Bytes of downloaded packages that are kept for the next environment."""
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of every key: raise it when environments are made differently."""
 
 _MARK = ".slipway-complete"
-_PYTHON = "/usr/bin/python3"
 
-# lock files that are not understood (yet), and what to do about it
+# lock files that are not understood here, and what to do about it; the operator's side turns some of them into text
 _FOREIGN = {
     "poetry.lock": "run `poetry export -o requirements.txt`, or change to uv (`uv lock`)",
     "pdm.lock": "run `pdm export -o requirements.txt`, or change to uv (`uv lock`)",
     "Pipfile.lock": "run `pipenv requirements > requirements.txt`, or change to uv (`uv lock`)",
 }
+_TEXT = ".slipway-requirements.txt"
+"""Requirements that came as text, in the copy that is installed from."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """How an app says what it needs."""
 
-    kind: str
-    """"uv.lock", "requirements.txt", "pyproject.toml", or "" for nothing."""
+    said: Said
     key: str
     """Digest of what was said."""
-    package: bool
-    """The app itself is installed, too: its environment depends on all of its source."""
+    own: bool
+    """The app itself is installed, too: its metadata and commands. Its code runs from the release."""
+    local: bool = False
+    """Other code of the source is installed: the environment depends on all of it."""
 
 
-def find(source: Path) -> Dependencies:
-    """What the app in the folder `source` needs. Raises `AgentError` when it says so in a way not understood."""
-    project = _project(source)
+def find(source: Path, needs: Needs | None = None) -> Dependencies:
+    """What the app in the folder `source` (of an unpacked archive) needs. Raises `AgentError` when it says so in a way
+    not understood."""
+    needs = needs or Needs()
+    app = source / needs.app_folder
+    said = needs.said or _look(app)
+    place = source / said.folder
+    project = _project(app)
     is_package = "build-system" in project or bool(_tool_uv(project).get("package"))
+    names = [name for name in _METADATA if (app / name).is_file()]
+    if said.manager == "uv.lock":
+        own = is_package and _tool_uv(project).get("package") is not False
+        digest = _digest(app, names) + _digest(place, ["uv.lock", "pyproject.toml"])
+        return Dependencies(said, digest + _trees(source, said.folders), own)
+    if said.manager == "requirements.txt":
+        files_of, local = _requirement_files(place, said.file)
+        return Dependencies(said, _digest(place, files_of), False, local)
+    if said.manager == "requirements":
+        text = said.requirements or ""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return Dependencies(said, digest + (_digest(app, names) if said.own else ""), said.own, _is_local(text))
+    if said.manager == "pylock.toml":
+        _require(place, said.file)
+        folders = re.search(r"(?m)^\[packages\.directory\]|^directory\s*=", (place / said.file).read_text())
+        return Dependencies(said, _digest(place, [said.file]), False, folders is not None)
+    if said.manager == "pyproject.toml":
+        return Dependencies(said, _digest(app, names), "build-system" in project)
+    return Dependencies(said, "", False)
+
+
+_METADATA = ("pyproject.toml", "setup.py", "setup.cfg")
+"""What a package's metadata and commands are made from."""
+
+
+def _look(source: Path) -> Said:
+    """What a request that says nothing of it means."""
+    project = _project(source)
+    manager = ""
     if (source / "uv.lock").is_file() and project:
-        if _tool_uv(project).get("package") is False:
-            is_package = False
-        return Dependencies("uv.lock", _digest(source, ["uv.lock", "pyproject.toml"]), is_package)
-    if (source / "requirements.txt").is_file():
-        names, local = _requirement_files(source)
-        return Dependencies("requirements.txt", _digest(source, names), local)
-    for name, remedy in _FOREIGN.items():
-        if (source / name).is_file():
-            raise AgentError(f"{name} is not understood: {remedy}")
-    if project.get("project"):
-        return Dependencies("pyproject.toml", _digest(source, ["pyproject.toml"]), "build-system" in project)
-    return Dependencies("", "", False)
+        manager = "uv.lock"
+    elif (source / "requirements.txt").is_file():
+        manager = "requirements.txt"
+    else:
+        for name, remedy in _FOREIGN.items():
+            if (source / name).is_file():
+                raise AgentError(f"{name} is not understood: {remedy}")
+        if project.get("project"):
+            manager = "pyproject.toml"
+    return Said(manager, manager, "", None, None, False, ())
 
 
-def key(dependencies: Dependencies, archive: str, with_gunicorn: bool) -> str:
+def key(dependencies: Dependencies, archive: str, with_gunicorn: bool, interpreter: Interpreter) -> str:
     """The name of the environment for these dependencies on this machine."""
     parts = {
         "format": _FORMAT,
-        "kind": dependencies.kind,
+        "kind": dependencies.said.manager,
+        "package": dependencies.said.package,
         "said": dependencies.key,
-        "source": archive if dependencies.package else "",
-        "python": list(sys.version_info[:2]),
+        "source": archive if dependencies.local else "",
+        "python": [interpreter.version, interpreter.managed],
         "machine": platform.machine(),
         "gunicorn": GUNICORN if with_gunicorn else "",
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def python_path(folder: Path, dependencies: Dependencies) -> list[str]:
+    """Where in the app's `folder` Python is to look for modules, besides the folder that a program starts in."""
+    if (folder / "src").is_dir() and (dependencies.own or any(_modules(folder / "src"))):
+        return ["src", "."]
+    return ["."] if dependencies.own else []
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("*.py")
+    yield from folder.glob("*/__init__.py")
 
 
 def is_complete(venv: Path) -> bool:
@@ -89,46 +138,97 @@ def is_complete(venv: Path) -> bool:
 
 
 def make(
-    app: AppPaths, name: str, source: Path, dependencies: Dependencies, with_gunicorn: bool, deadline: Deadline
+    app: AppPaths,
+    name: str,
+    source: Path,
+    needs: Needs,
+    dependencies: Dependencies,
+    with_gunicorn: bool,
+    interpreter: Interpreter,
+    deadline: Deadline,
 ) -> None:
     """Make the environment `name` from the app in `source`, a copy that is thrown away afterwards."""
     builder = users.require(users.build_name(app.app))
     venv = app.venvs / name
     files.discard(venv, app.work)  # half of one, from an interrupted run
     files.folder(venv, 0o755, builder.uid, builder.gid)
-    variables = build_variables(app, venv)
+    variables = build_variables(app, venv, interpreter=interpreter)
     uv = str(paths.uv())
-    python = ["--python", str(venv / "bin/python")]
-    compiled = ["--compile-bytecode"]
-    commands = [[uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", _PYTHON, str(venv)]]
-    if dependencies.kind == "uv.lock":
-        leave = [] if dependencies.package else ["--no-install-project"]
-        commands.append([uv, "sync", "--locked", "--no-dev", "--no-editable", *leave, *compiled])
-    elif dependencies.kind == "requirements.txt":
-        commands.append([uv, "pip", "install", *python, *compiled, "--requirement", "requirements.txt"])
-    elif dependencies.kind == "pyproject.toml":
-        what = ["."] if dependencies.package else ["--requirement", "pyproject.toml"]
-        commands.append([uv, "pip", "install", *python, *compiled, *what])
-    say(f"making the environment {name} from {dependencies.kind or 'nothing but gunicorn'}")
+    say(f"making the environment {name} from {dependencies.said.file or 'nothing but gunicorn'}")
+    creating = [uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", interpreter.path, str(venv)]
+    commands = [creating, *(([uv, *rest]) for rest in _installing(source / needs.app_folder, venv, dependencies))]
+    place = source / dependencies.said.folder
+    if dependencies.said.manager == "requirements.txt":
+        _keep_no_link_to_source(place, dependencies.said.file)
     for command in commands:
-        run.step(command, builder, source, variables, deadline, f"uv {command[1]}")
+        run.step(command, builder, place, variables, deadline, f"uv {command[1]}")
     if with_gunicorn and not (venv / "bin/gunicorn").exists():
         say(f"adding {GUNICORN}, which the app does not ask for")
-        command = [uv, "pip", "install", *python, *compiled, GUNICORN]
-        run.step(command, builder, source, variables, deadline, "uv pip")
+        command = [uv, "pip", "install", "--python", str(venv / "bin/python"), "--compile-bytecode", GUNICORN]
+        run.step(command, builder, place, variables, deadline, "uv pip")
     users.end_processes(builder)
     # It had to be made in its place, whose path is in its scripts; root takes it over out of the build user's reach.
     taken = app.work / f"venv-{name}"
     venv.rename(taken)
     files.take_tree(taken, builder.uid)
-    files.write_json(taken / _MARK, {"from": dependencies.kind, "python": platform.python_version()})
+    _leave_code_to_releases(taken, source / needs.app_folder)
+    files.write_json(taken / _MARK, {"from": dependencies.said.file, "python": interpreter.version})
     files.sync_filesystem(taken)
     taken.rename(venv)
     files.sync_folder(app.venvs)
     _limit_cache(app, builder)
 
 
-def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def _installing(app_folder: Path, venv: Path, dependencies: Dependencies) -> list[list[str]]:
+    """The arguments of uv that install what was said."""
+    said = dependencies.said
+    compiled = ["--compile-bytecode"]
+    install = ["pip", "install", "--python", str(venv / "bin/python"), *compiled]
+    own = [[*install, "--no-deps", str(app_folder)]] if dependencies.own else []
+    if said.manager == "uv.lock":
+        leave = [] if dependencies.own else ["--no-install-project"]
+        package = ["--package", said.package] if said.package else []
+        return [["sync", "--locked", "--no-dev", "--no-editable", *package, *leave, *compiled]]
+    if said.manager == "requirements":
+        text = said.requirements or ""
+        files.write_atomic(app_folder / _TEXT, text.encode())
+        # a lock is complete; whatever of it has no hash (a repository, a folder) forbids to ask for all of them
+        lines = [line for line in text.splitlines() if not line.startswith("--")]
+        hashes = ["--require-hashes"] if lines and all("--hash=" in line for line in lines) else []
+        return [[*install, "--no-deps", *hashes, "--requirement", _TEXT], *own]
+    if said.manager in ("requirements.txt", "pylock.toml"):
+        return [[*install, "--requirement", said.file]]
+    if said.manager == "pyproject.toml":
+        what = ["."] if dependencies.own else ["--requirement", "pyproject.toml"]
+        return [[*install, *what]]
+    return []
+
+
+def _keep_no_link_to_source(place: Path, file: str) -> None:
+    """Installed "editable", code would be looked for in the copy, which goes."""
+    for name in _requirement_files(place, file)[0]:
+        path = place / name
+        text = path.read_text(encoding="utf-8", errors="replace")
+        path.write_text(re.sub(r"(?m)^(\s*)(?:-e|--editable)[\s=]+", r"\1", text))
+
+
+def _leave_code_to_releases(venv: Path, source: Path) -> None:
+    """Of the app itself only metadata and commands stay: a release runs its own code, so that other code is no other
+    environment. `venv` is root's own; what its files say is the build's, and no path out of it is followed."""
+    for packages in venv.glob("lib/python*/site-packages"):
+        for told in packages.glob("*.dist-info/direct_url.json"):
+            if json.loads(told.read_bytes()).get("url", "").rstrip("/") != source.as_uri():
+                continue
+            for row in csv.reader((told.parent / "RECORD").read_text().splitlines()):
+                path = packages / row[0] if row else packages
+                keep = path.is_relative_to(told.parent) or ".." in path.relative_to(packages).parts
+                if not keep and path.is_file() and path.resolve().is_relative_to(packages.resolve()):
+                    path.unlink()
+
+
+def build_variables(
+    app: AppPaths, venv: Path, extra: Mapping[str, str] | None = None, interpreter: Interpreter | None = None
+) -> dict[str, str]:
     """The environment of programs run by the build user: no variable of the app but those declared for builds."""
     return {
         "HOME": str(app.build / "home"),
@@ -141,8 +241,10 @@ def build_variables(app: AppPaths, venv: Path, extra: Mapping[str, str] | None =
         "UV_LINK_MODE": "copy",
         "UV_NO_PROGRESS": "1",
         "UV_PROJECT_ENVIRONMENT": str(venv),
-        "UV_PYTHON": _PYTHON,
+        "UV_PYTHON": interpreter.path if interpreter else interpreters.OWN,
         "UV_PYTHON_DOWNLOADS": "never",
+        # a version that is told from tags has none in an archive
+        "SETUPTOOLS_SCM_PRETEND_VERSION": "0",
         **machine_variables(),
         **(extra or {}),
         "VIRTUAL_ENV": str(venv),
@@ -187,11 +289,11 @@ def _tool_uv(project: dict[str, Any]) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _requirement_files(source: Path) -> tuple[list[str], bool]:
-    """requirements.txt and the files it includes; and whether any of them installs something of the source itself."""
+def _requirement_files(source: Path, file: str) -> tuple[list[str], bool]:
+    """A requirements file and those it includes; and whether any of them installs something of the source itself."""
     names: list[str] = []
     local = False
-    pending = ["requirements.txt"]
+    pending = [file]
     root = source.resolve()
     while pending:
         name = pending.pop()
@@ -201,12 +303,30 @@ def _requirement_files(source: Path) -> tuple[list[str], bool]:
         if not path.is_relative_to(root) or not path.is_file():
             raise AgentError(f"requirements: the included file {name} is missing")
         names.append(name)
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            match = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]+([^\s#]+)", line)
-            if match:
-                pending.append(str(Path(name).parent / match[1]))
-            local = local or re.match(r"\s*(?:-e|--editable|\.|/|file:)", line) is not None
+        text = path.read_text(encoding="utf-8", errors="replace")
+        local = local or _is_local(text)
+        for match in re.finditer(r"(?m)^\s*(?:-r|--requirement|-c|--constraint)[\s=]*([^\s#]+)", text):
+            pending.append(str(Path(name).parent / match[1]))
     return names, local
+
+
+def _is_local(text: str) -> bool:
+    return re.search(r"(?m)^\s*(-e|--editable|\.|/|file:)", text) is not None
+
+
+def _require(source: Path, name: str) -> None:
+    if not (source / name).resolve().is_relative_to(source.resolve()) or not (source / name).is_file():
+        raise AgentError(f"dependencies.file: {name} is not in the archive")
+
+
+def _trees(source: Path, folders: Sequence[str]) -> str:
+    """A digest of all files in these folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((source / folder).rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                digest.update(f"{path.relative_to(source)}\0{files.sha256_file(path)}\n".encode())
+    return digest.hexdigest() if folders else ""
 
 
 def _digest(source: Path, names: list[str]) -> str:

@@ -24,6 +24,7 @@ def facts() -> dict[str, Any]:
         "memory_mb": _memory() // (1024 * 1024),
         "disk_free_mb": _disk_free() // (1024 * 1024),
         "python": platform.python_version(),
+        "glibc": _glibc(),
         "nginx": _first_version(["nginx", "-v"]),
         "openssl": _first_version(["openssl", "version"]),
         "boot_id": _boot_id(),
@@ -41,6 +42,13 @@ def _os_release() -> dict[str, str]:
         return platform.freedesktop_os_release()
     except OSError:
         return {}
+
+
+def _glibc() -> str | None:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")[2] or None
+    except (OSError, ValueError):
+        return None
 
 
 def _memory() -> int:

@@ -73,6 +73,11 @@ class AppPaths:
         return self.root / "venvs"
 
     @property
+    def pythons(self) -> Path:
+        """Pythons that uv fetched, each in a folder that is called as it was asked for."""
+        return self.root / "pythons"
+
+    @property
     def envs(self) -> Path:
         return self.root / "envs"
 

@@ -8,7 +8,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, claim, database, files, hold, paths, progress, request, rollout, run, slots, users, variables
+from . import (
+    catalogue,
+    claim,
+    database,
+    files,
+    hints,
+    hold,
+    paths,
+    progress,
+    request,
+    rollout,
+    run,
+    slots,
+    users,
+    variables,
+)
 from . import message as told
 from .errors import AgentError
 from .journal import recorded
@@ -20,7 +35,7 @@ from .request import Document
 from .rollout import Clock
 from .run import Deadline
 from .site import recover
-from .slot import app_environment
+from .slot import app_environment, work_folder
 from .stage import Wanted, stage
 from .supervisor import Supervisor
 
@@ -37,6 +52,7 @@ def release(document: Document) -> dict[str, Any]:
     with (
         held(app_lock(app.app), f"release {wanted.id} of {app.app}"),
         recorded(app.journal, "release", release=wanted.id, serial=serial, **message) as entry,
+        hints.hinted(),
     ):
         claim.require(app, document)
         hold.lift(app)
@@ -98,7 +114,7 @@ def _run_commands(app: AppPaths, release: str, record: dict[str, Any], timeout: 
     note = _note(app)
     _wait_for_predecessor(note, deadline)
     user = users.require(app.app)
-    environment = app_environment(app, release, app.venvs / record["venv"], variables.load(app, record["env"]))
+    environment = app_environment(app, record, app.venvs / record["venv"], variables.load(app, record["env"]))
 
     def remember(group: int) -> None:
         note.write_text(str(group))
@@ -109,7 +125,7 @@ def _run_commands(app: AppPaths, release: str, record: dict[str, Any], timeout: 
             run.step(
                 command,
                 user,
-                app.release(release) / "code",
+                work_folder(app, record),
                 environment,
                 deadline,
                 f"the release command `{command}`",

@@ -9,7 +9,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .paths import SLOTS, AppPaths, rooted
 from .request import check_app_name
@@ -24,8 +26,13 @@ _OUTLIVE_STARTSECS = 1.5
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
-def app_environment(app: AppPaths, release: str, venv: Path, variables: dict[str, str]) -> dict[str, str]:
-    """The environment of the app's own programs: a small fixed one, its variables over it, then what is ours."""
+def work_folder(app: AppPaths, record: Mapping[str, Any]) -> Path:
+    """Where the programs of a release run: the app's folder in its code."""
+    return app.release(record["release"]) / "code" / str(record.get("app_folder", ""))
+
+
+def app_environment(app: AppPaths, record: Mapping[str, Any], venv: Path, variables: dict[str, str]) -> dict[str, str]:
+    """The environment of a release's own programs: a small fixed one, its variables over it, then what is ours."""
     environment = {
         "HOME": str(app.shared),
         "LANG": "C.UTF-8",
@@ -35,9 +42,12 @@ def app_environment(app: AppPaths, release: str, venv: Path, variables: dict[str
         **variables,
         "PATH": f"{venv}/bin:{variables.get('PATH', PATH)}",
         "SLIPWAY_APP": app.app,
-        "SLIPWAY_RELEASE": release,
+        "SLIPWAY_RELEASE": record["release"],
         "VIRTUAL_ENV": str(venv),
     }
+    places = [str(work_folder(app, record) / name) for name in record.get("python_path") or ()]
+    if places:
+        environment["PYTHONPATH"] = ":".join([*places, *filter(None, [variables.get("PYTHONPATH")])])
     environment.pop("PORT", None)  # gunicorn would listen there, on all addresses, as well
     return environment
 
@@ -56,11 +66,11 @@ def run_slot(arguments: list[str]) -> int:
         record = json.loads((place / "release.json").read_bytes())
         variables = json.loads((place / "env").read_bytes())
         venv = (place / "venv").resolve(strict=True)
-        os.chdir((place / "code").resolve(strict=True))
+        os.chdir((place / "code").resolve(strict=True) / record.get("app_folder", ""))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"slipway: slot {slot} of {app.app} cannot start: {error}\n")
         return _NOT_READY
-    environment = app_environment(app, record["release"], venv, variables)
+    environment = app_environment(app, record, venv, variables)
     environment["SLIPWAY_SLOT"] = slot
     environment["SLIPWAY_SOCKET"] = str(app.socket(slot))
     environment["SLIPWAY_KIND"] = record["web"]["kind"]

@@ -13,8 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import archive, catalogue, database, environment, files, gap, health, request, run, users, variables
+from . import (
+    archive,
+    catalogue,
+    database,
+    environment,
+    files,
+    gap,
+    health,
+    interpreters,
+    request,
+    run,
+    system_packages,
+    users,
+    variables,
+)
 from .errors import AgentError
+from .needs import Needs
 from .paths import AppPaths
 from .progress import say
 from .request import Document
@@ -38,6 +53,7 @@ class Wanted:
     commands: tuple[str, ...]
     """Run once before the release gets visitors."""
     web: Mapping[str, str | None]
+    needs: Needs
     static: str | None
     """Folder of the static files, in the source."""
     health: health.Rule
@@ -64,6 +80,7 @@ class Wanted:
             build=tuple(request.texts(commands, "build")),
             commands=tuple(request.texts(commands, "release")),
             web=_web(request.mapping(document, "web")),
+            needs=Needs.read(document),
             static=None if static is None else _folder(request.text(static, "folder")),
             health=health.Rule.read(request.mapping(document, "health", {})),
             drain=request.number(document, "drain", 30),
@@ -87,6 +104,7 @@ class Wanted:
             "commands": list(self.commands),
             "web": dict(self.web),
             "static": self.static,
+            **self.needs.record(),
             **self.database.record(),
             **self.terms(),
         }
@@ -118,19 +136,21 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
             return catalogue.amend(app, wanted.id, before, wanted.terms())
         files.discard(app.release(wanted.id), app.work)
     deadline = Deadline(wanted.stage_timeout, "timeouts.stage")
+    system_packages.settle()
+    system_packages.ensure(wanted.needs.system, deadline)
     place = app.work / wanted.id
     place.mkdir(mode=0o755)
     model = _model(app, record)
     if model is not None:
         say(f"the source is that of {model['release']}: only the variables or commands differ")
-        record["venv"] = model["venv"]
+        record |= {key: model.get(key) for key in _BUILT}
         files.link_tree(app.release(model["release"]) / "code", place / "code")
     else:
-        record["venv"] = _build(app, wanted, builder, place, deadline)
+        record |= _build(app, wanted, builder, place, deadline)
     os.chown(place / "code", 0, users.require(app.app).gid)
     (place / "code").chmod(0o750)
     if wanted.static is not None:
-        _expose_static(place / "code", wanted.static, place / "static")
+        _expose_static(place / "code" / wanted.needs.app_folder, wanted.static, place / "static")
     record["staged"] = time.time()
     files.write_json(place / "release.json", record)
     place.chmod(0o755)
@@ -140,33 +160,47 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     return record
 
 
-def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, deadline: Deadline) -> str:
-    """Unpack the source and build it into `place`/code; the name of its environment."""
+_BUILT = ("venv", "interpreter", "python_path")
+"""What building adds to a record."""
+
+
+def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, deadline: Deadline) -> dict[str, Any]:
+    """Unpack the source and build it into `place`/code; what `_BUILT` names."""
     source = archive.take(app, wanted.upload, wanted.archive)
     scratch = files.folder(app.build / "scratch", 0o700, builder.uid, builder.gid)
     code = scratch / "code"
     count = archive.unpack(source, code, builder.uid, builder.gid)
     say(f"unpacked {count} files")
-    dependencies = environment.find(code)
-    venv = environment.key(dependencies, wanted.archive, wanted.with_gunicorn)
+    needs = wanted.needs
+    folder = code / needs.app_folder
+    if not folder.is_dir():
+        raise AgentError(f"app_folder: {needs.app_folder!r} is no folder of the source")
+    dependencies = environment.find(code, needs)
+    plain = environment.build_variables(app, scratch)
+    interpreter = interpreters.choose(app, needs, builder, plain, deadline)
+    venv = environment.key(dependencies, wanted.content or wanted.archive, wanted.with_gunicorn, interpreter)
     if environment.is_complete(app.venvs / venv):
         say(f"the environment {venv} is there already")
     else:
         # from a copy: installing an app may leave files in its source, which are no part of the release
         copy = scratch / "install"
         archive.unpack(source, copy, builder.uid, builder.gid)
-        environment.make(app, venv, copy, dependencies, wanted.with_gunicorn, deadline)
-    building = environment.build_variables(app, app.venvs / venv, wanted.build_variables)
+        with system_packages.for_a_while(needs.build, deadline):
+            environment.make(app, venv, copy, needs, dependencies, wanted.with_gunicorn, interpreter, deadline)
+    python_path = environment.python_path(folder, dependencies)
+    building = environment.build_variables(app, app.venvs / venv, wanted.build_variables, interpreter)
+    if python_path:
+        building["PYTHONPATH"] = ":".join(str(folder / name) for name in python_path)
     for command in wanted.build:
         say(f"build: {command}")
-        run.step(command, builder, code, building, deadline, f"the build command `{command}`")
+        run.step(command, builder, folder, building, deadline, f"the build command `{command}`")
     _compile(app.venvs / venv, code, building, builder, deadline)
     users.end_processes(builder)
     # out of the build user's reach first, then root's
     code.rename(place / "code")
     files.take_tree(place / "code", builder.uid)
     files.remove(scratch)
-    return venv
+    return {"venv": venv, "interpreter": interpreter.managed, "python_path": python_path}
 
 
 def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users.User, deadline: Deadline) -> None:
@@ -181,10 +215,10 @@ def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users
 
 def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
     """A release on the disk whose code would come out the same."""
-    same = ("build", "build_variables")
+    same = ("build", "build_variables", "app_folder", "needs")
     for entry in catalogue.all_of(app):
         found = entry.record
-        if _same_source(found, record) and all(found[name] == record[name] for name in same):
+        if _same_source(found, record) and all(found.get(name) == record[name] for name in same):
             fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
             if fits and environment.is_complete(app.venvs / found["venv"]):
                 return found

@@ -38,14 +38,18 @@ class Archive:
     """Bytes of all files together."""
 
 
-def build_archive(folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB, left_out: Sequence[str] = ()) -> Archive:
+def build_archive(
+    folder: Path, limit_mib: int = DEFAULT_LIMIT_MIB, left_out: Sequence[str] = (), parts: Sequence[str] = ()
+) -> Archive:
     """Packs `folder`: what git tracks and untracked files it does not ignore; all files where there is no git.
 
-    `.slipwayignore` (gitignore's syntax) takes away more, and so does `left_out` (names of files). Same files, same
-    bytes: names sorted, no times, no owners.
+    `.slipwayignore` (gitignore's syntax) takes away more, and so does `left_out` (names of files). `parts`: nothing
+    but these files and folders of it, each folder with its own `.slipwayignore`. Same files, same bytes: names sorted,
+    no times, no owners.
     Raises `ArchiveError` for a missing or empty folder, a link that leads out of it, and above `limit_mib`.
     """
-    names = [name for name in selected_files(folder) if name not in left_out]
+    listed = {name for part in parts for name in _part(folder, part)} if parts else selected_files(folder)
+    names = sorted(name for name in listed if name not in left_out)
     if not names:
         raise ArchiveError(
             f"path: {os.fspath(folder)!r} holds no files to release; "
@@ -97,6 +101,14 @@ def _selected(folder: Path) -> Iterator[str]:
     for name in _all_files(folder) if listed is None else listed:
         if not ignored.match_file(name) and (folder / name).is_symlink() | (folder / name).is_file():
             yield name
+
+
+def _part(folder: Path, part: str) -> Iterator[str]:
+    path = folder / part
+    if path.is_dir():
+        yield from (f"{part}/{name}" for name in _selected(path))
+    elif path.is_file():
+        yield part
 
 
 def _ignore_lines(folder: Path) -> list[str]:

@@ -13,11 +13,13 @@ import pulumi
 from ..databases.url import check_driver
 from ..variables import check_variables
 from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive, selected_files
+from .dependencies import Dependencies, find_dependencies
 from .detection import Recipe, Said, Tree, detect
-from .requirements import find_packages
 
 _APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
+
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 class HealthArgs(TypedDict):
@@ -87,6 +89,18 @@ class AppArgs(TypedDict):
     """Releases kept on the server, the live one included; default: 5."""
     archive_limit: NotRequired[int]
     """MiB that the source may hold; default: 200."""
+    dependencies: NotRequired[str]
+    """The file that says what the app needs, relative to `path`; default: the one that is found."""
+    python: NotRequired[str]
+    """Version of Python, as "3.12": the server's own where it is of that version, else one that uv manages; default:
+    the server's own."""
+    python_mirror: NotRequired[str]
+    """URL where uv finds the Pythons that it manages; default: uv's own."""
+    system_packages: NotRequired[Sequence[str]]
+    """Packages of the server's distribution that the app needs to run, as "libpq5"; default: none."""
+    build_packages: NotRequired[Sequence[str]]
+    """Packages of the distribution that are there while the environment is made, besides a compiler and Python's
+    headers; an empty list: these alone. Default: nothing that needs a compiler is installed."""
     database_driver: NotRequired[str]
     """Form of `DATABASE_URL`: "psycopg", "psycopg2", "asyncpg", "pymysql" (SQLAlchemy's) or "plain"; default: found in
     the app's requirements."""
@@ -106,6 +120,9 @@ class WebAppArgs(AppArgs):
     machine: NotRequired[pulumi.Resource]
     """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
     destroying the app removes it there."""
+    image: NotRequired[str]
+    """What the server is made from, as "debian-13": tells, before it is there, whether the app's packages can be had.
+    Default: that is only told of a server that is there."""
     database: NotRequired[pulumi.Input[Mapping[str, Any]]]
     """`database.database` of any Slipway database, or a mapping with the keys of `Database`; default: a file of
     SQLite in the app's `shared/data`."""
@@ -136,8 +153,10 @@ class CheckedApp:
     strategy: str
     drain: int
     keep: int
-    packages: frozenset[str]
-    """What its requirements name."""
+    dependencies: Dependencies
+    python_mirror: str | None
+    system_packages: tuple[str, ...]
+    build_packages: tuple[str, ...] | None
     database_driver: str | None
     database_moved_from: str | None
     observe: bool
@@ -150,13 +169,15 @@ def check(args: AppArgs) -> CheckedApp:
         check_variables(list(variables))
     folder = Path(args["path"])
     domains = tuple(check_host_name(f"domains[{i}]", name) for i, name in enumerate(args.get("domains", ())))
-    packages = find_packages(folder)
-    recipe = detect(Tree(folder, selected_files(folder)), _said(args, domains, packages))
+    files = selected_files(folder)
+    dependencies = find_dependencies(folder, args.get("dependencies"), args.get("python"))
+    recipe = detect(Tree(folder, files), _said(args, domains, dependencies.names))
     limit = _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1)
+    left_out = [Path(dependencies.app_folder, name).as_posix() for name in recipe.left_out]
     return CheckedApp(
         name=_app_name(folder, args.get("name")),
         folder=folder,
-        archive=build_archive(folder, limit, recipe.left_out),
+        archive=build_archive(dependencies.root, limit, left_out, dependencies.parts),
         recipe=recipe,
         force_release=args.get("migration", {}).get("force", False),
         domains=domains,
@@ -164,11 +185,27 @@ def check(args: AppArgs) -> CheckedApp:
         strategy=_strategy(args.get("strategy", "start-first")),
         drain=_at_least("drain", args.get("drain", 30), 0),
         keep=_at_least("keep", args.get("keep", 5), 2),
-        packages=packages,
+        dependencies=dependencies,
+        python_mirror=_mirror(args.get("python_mirror")),
+        system_packages=_packages("system_packages", args.get("system_packages", ())),
+        build_packages=_packages("build_packages", args["build_packages"]) if "build_packages" in args else None,
         database_driver=_driver(args.get("database_driver")),
         database_moved_from=args.get("database_moved_from"),
         observe=args.get("observe", True),
     )
+
+
+def _mirror(given: str | None) -> str | None:
+    if given is not None and not re.fullmatch(r"(https?|file)://\S+", given):
+        raise ValueError(f"python_mirror: {given!r} is no URL; it begins with https://, http:// or file://")
+    return given
+
+
+def _packages(key: str, given: Sequence[str]) -> tuple[str, ...]:
+    for name in given:
+        if not _PACKAGE.fullmatch(name):
+            raise ValueError(f"{key}: {name!r} is no name of a package of the distribution, as libpq5 is")
+    return tuple(sorted(set(given)))
 
 
 def _driver(given: str | None) -> str | None:

@@ -13,8 +13,8 @@ from ..databases.moved import OWN, identity, silent_change
 from ..databases.url import ca_path, check_driver, database_variables
 from ..observe import Observation
 from .arguments import CheckedApp, WebAppArgs
+from .dependencies import choose_driver, missing_driver
 from .pool import POOL, pool_advice, worker_count
-from .requirements import choose_driver, missing_driver
 from .site import SiteSpec
 
 
@@ -108,7 +108,7 @@ def _look(app: CheckedApp, live: Mapping[str, Any], described: Mapping[str, Any]
         raise pulumi.RunError(message)
     engine = described["engine"]
     if not pulumi.contains_unknowns(engine):
-        missing = missing_driver(engine, app.packages)
+        missing = missing_driver(engine, app.dependencies.names)
         if missing:
             pulumi.log.warn(f"{app.name}: {missing}", resource)
 
@@ -134,7 +134,7 @@ def _check_fits(app: CheckedApp, engine: str) -> None:
 def _variables(app: CheckedApp, database: Database, password: str) -> dict[str, str]:
     if database["engine"] == OWN["engine"]:
         return {}
-    driver = app.database_driver or choose_driver(database["engine"], app.packages)
+    driver = app.database_driver or choose_driver(database["engine"], app.dependencies.names)
     return database_variables(database, password, driver, ca_path(app.name, database["ca_certificate"]))
 
 

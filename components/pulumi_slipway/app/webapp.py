@@ -17,7 +17,7 @@ from ..databases.moved import identity
 from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
-from . import memory, recipe
+from . import memory, needs, recipe
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
 from .origin import find_origin, note_origin
@@ -69,6 +69,7 @@ class WebApp(pulumi.ComponentResource):
         )
         observed = observe([target], app.name).apply(lambda hosts: _checked(hosts[0])) if app.observe else None
         if observed is not None:
+            observed = needs.looked_at(app, observed, args.get("image"), self)
             observed.apply(lambda found: memory.tell(app, found, self))
 
         agent = step(
@@ -175,6 +176,7 @@ def _release(
             "owner": owner,
             "release": wanted,
             "serial": serial,
+            **needs.document(app),
             "environment": variables,
             "database": {**identity(database), "moved_from": app.database_moved_from},
             "certificates": certificates(app, database),
@@ -235,6 +237,7 @@ def _parts(app: CheckedApp) -> dict[str, Any]:
     return {
         "source": app.archive.content,
         **recipe_parts(app.recipe, app.force_release),
+        "needs": needs.document(app),
     }
 
 

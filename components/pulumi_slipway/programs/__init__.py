@@ -15,7 +15,7 @@ from ..servers.common import Server
 from ..servers.credentials import missing_credentials
 from ..settings import Settings
 from .databases import WiredDatabase, check_memory, make_database
-from .servers import make_server
+from .servers import image_of, make_server
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ def launch(settings: Settings) -> Launched:
     server = make_server(settings)
     database = make_database(settings, server, checked.name)
     args = {**app_args, **database.app_args, "host": server.host, "private_key": server.private_key}
+    image = image_of(settings)
+    if image is not None:
+        args["image"] = image
     if server.machine is not None:
         args["machine"] = server.machine
     app = WebApp("app", cast("WebAppArgs", args))

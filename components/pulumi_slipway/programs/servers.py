@@ -53,6 +53,20 @@ def server_args(settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in common.items() if value is not None} | own
 
 
+def image_of(settings: Settings) -> str | None:
+    """The name of the image that the server is made from; None where only the server itself can tell."""
+    if settings.target == "existing":
+        return None
+    own = getattr(settings, settings.target)
+    if settings.target == "local":
+        return f"debian-{(own.debian if own else None) or 13}"
+    if settings.target == "ec2" and own is not None and own.ami is not None:
+        return None
+    module = import_module(f"..servers.{settings.target}", __package__)
+    key, default = ("blueprint", "DEFAULT_BLUEPRINT") if settings.target == "lightsail" else ("image", "DEFAULT_IMAGE")
+    return str((getattr(own, key) if own else None) or getattr(module, default))
+
+
 def _section(message: str, settings: Settings) -> str:
     """Servers name their arguments; those of their own stand in the target's section of the settings."""
     argument = message.split(":", maxsplit=1)[0].split("[")[0].split(".")[0]

@@ -73,6 +73,13 @@ class AppSettings(Strict):
     drain: int = Field(default=30, description="seconds for the old release to finish its requests")
     keep: int = Field(default=5, description="releases kept on the server")
     archive_limit: int = Field(default=200, description="MiB that the source may hold")
+    dependencies: str | None = Field(default=None, description="file that says what the app needs; default: found")
+    python: str | None = Field(default=None, description='version of Python, as "3.12"; default: the server\'s own')
+    python_mirror: str | None = Field(default=None, description="where uv finds the Pythons that it manages")
+    system_packages: list[str] = Field(default=[], description="apt packages that the app needs to run, as libpq5")
+    build_packages: list[str] | None = Field(
+        default=None, description="apt packages for compiling, besides a compiler; default: nothing is compiled"
+    )
 
 
 class LocalSettings(Strict):

@@ -1,0 +1,177 @@
+"""Packages of the server's distribution: those that an app runs with, which stay, and those that compiling takes, which
+go again as soon as the environment is made.
+
+Before something is installed for a while it is written down what that adds; whoever comes next, after whatever end of
+the run that did it, removes just that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import adoption, files, paths, run
+from .environment import machine_variables
+from .errors import AgentError
+from .lock import held
+from .progress import say
+from .run import Deadline
+from .users import User
+
+COMPILER = ("build-essential", "python3-dev")
+"""What compiling takes in any case."""
+
+_LOCK = "packages"
+_STALE = 24 * 3600
+"""Seconds after which the lists of packages are fetched again before something is installed."""
+
+_APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
+_INSTALL = ("install", "--no-install-recommends", "--no-remove")
+_ROOT = User("root", 0, 0)
+_REMOVAL = 300.0
+"""Seconds that removing may take."""
+
+
+def ensure(names: Sequence[str], deadline: Deadline) -> None:
+    """Have these installed, for good."""
+    missing = _missing(names)
+    if missing:
+        with held(_LOCK, "installing packages", max(1.0, deadline.left)), adoption.noting():
+            say(f"installing {', '.join(missing)}")
+            _install(_missing(names), deadline)
+
+
+@contextmanager
+def for_a_while(names: Sequence[str] | None, deadline: Deadline) -> Iterator[None]:
+    """These and a compiler are there while the block runs; None: nothing is."""
+    if names is None:
+        yield
+        return
+    with held(_LOCK, "compiling", max(1.0, deadline.left)):
+        _remove_added()
+        missing = _missing([*COMPILER, *names])
+        try:
+            if missing:
+                say(f"installing {', '.join(missing)} for as long as the environment is made")
+                _refresh(deadline)
+                files.write_json(_record(), {"packages": _added_by(missing)})
+                _install(missing, deadline)
+            yield
+        finally:
+            _remove_added()
+
+
+def settle() -> None:
+    """Remove what an interrupted run installed for a while; nothing when that run still lives."""
+    if _record().is_file():
+        with held(_LOCK, "removing packages"):
+            _remove_added()
+
+
+def _remove_added() -> None:
+    record = files.read_json(_record())
+    if record is None:
+        return
+    deadline = Deadline(_REMOVAL, "removing packages")
+    _mend(deadline)
+    while there := _installed(record["packages"]):  # an apt that outlived its run may still have added to them
+        others = set(_planned("remove", there)) - set(there)
+        if others:
+            # Somebody has installed what needs them: from now on they are there for that.
+            say(f"warning: {', '.join(sorted(others))} came to need packages of the compiler, which therefore stay")
+            break
+        say(f"removing the {len(there)} packages that were there for a while")
+        _apt(["purge", *there], deadline)
+    _record().unlink(missing_ok=True)
+
+
+def _install(names: Sequence[str], deadline: Deadline) -> None:
+    if not names:
+        return
+    _refresh(deadline)
+    _mend(deadline)
+    try:
+        _apt([*_INSTALL, *names], deadline)
+    except AgentError as error:  # the lists are old; or mirrors fail, as they do now and then
+        if deadline.left <= 0:
+            raise
+        say(f"{error.message}; trying again with new lists of packages")
+        _refresh(deadline, anew=True)
+        _apt([*_INSTALL, *names], deadline)
+
+
+def _refresh(deadline: Deadline, anew: bool = False) -> None:
+    lists = paths.rooted("/var/lib/apt/lists")
+    found = [path.stat().st_mtime for path in lists.glob("*_Packages*")] + [0.0]
+    stamp = paths.state() / "package-lists"
+    fetched = stamp.stat().st_mtime if stamp.exists() and max(found) else max(found)
+    if anew or time.time() - fetched > _STALE:
+        _apt(["update"], deadline)
+        files.folder(paths.state())
+        stamp.touch()
+
+
+def _mend(deadline: Deadline) -> None:
+    """Finish what a dpkg that was killed left half done: apt refuses to work before."""
+    updates = paths.rooted("/var/lib/dpkg/updates")
+    if updates.is_dir() and any(updates.iterdir()):
+        _run(["dpkg", "--configure", "-a", "--force-confold"], deadline)
+
+
+def _added_by(names: Sequence[str]) -> list[str]:
+    """All that is not installed now, and would be with `names`. Unknown names are told once the lists are new."""
+    try:
+        return _planned("install", names)
+    except AgentError:
+        _refresh(Deadline(_REMOVAL, "fetching the lists of packages"), anew=True)
+        return _planned("install", names)
+
+
+def _planned(action: str, names: Sequence[str]) -> list[str]:
+    """The packages that apt would install or remove."""
+    begins = "Inst" if action == "install" else "Remv"
+    said = run.tool(["apt-get", "-s", "-q", "--no-install-recommends", action, *names])
+    words = [line.split() for line in said.splitlines()]
+    # an installed package that is only brought up to date has its version in brackets
+    new = [word for word in words if len(word) > 2 and word[0] == begins and (begins == "Remv" or word[2][0] != "[")]
+    return sorted({word[1] for word in new})
+
+
+def _missing(names: Sequence[str]) -> list[str]:
+    there = set(_installed(names))
+    return [name for name in dict.fromkeys(names) if name not in there]
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    """Those of `names` that are installed; also by a name that others provide, which dpkg does not know."""
+    if not names:
+        return []
+    try:
+        said = run.tool(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n"])
+    except AgentError:
+        return []
+    there = {line.split()[1] for line in said.splitlines() if line.startswith("ii")}
+    return [name for name in dict.fromkeys(names) if name.partition(":")[0] in there]
+
+
+def _apt(arguments: Sequence[str], deadline: Deadline) -> None:
+    _run([*_APT, *arguments], deadline)
+
+
+def _run(command: list[str], deadline: Deadline) -> None:
+    environment = {
+        "PATH": run.SYSTEM_PATH,
+        "LANG": "C.UTF-8",
+        "HOME": "/root",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "NEEDRESTART_SUSPEND": "1",
+        **machine_variables(),
+    }
+    what = next(word for word in command[1:] if word in ("install", "purge", "update", "--configure"))
+    run.step(command, _ROOT, Path("/"), environment, deadline, f"{command[0]} {what}", quiet=True)
+
+
+def _record() -> Path:
+    return paths.state() / "packages-for-a-while.json"
