@@ -7,6 +7,7 @@ the run that did it, removes just that.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,9 @@ def _remove_added() -> None:
         return
     deadline = Deadline(_REMOVAL, "removing packages")
     _mend(deadline)
-    while there := _installed(record["packages"]):  # an apt that outlived its run may still have added to them
+    while there := sorted(
+        _there().keys() & set(record["packages"])
+    ):  # an apt that outlived its run may still have added to them
         others = set(_planned("remove", there)) - set(there)
         if others:
             # Somebody has installed what needs them: from now on they are there for that.
@@ -140,20 +143,20 @@ def _planned(action: str, names: Sequence[str]) -> list[str]:
 
 
 def _missing(names: Sequence[str]) -> list[str]:
-    there = set(_installed(names))
-    return [name for name in dict.fromkeys(names) if name not in there]
-
-
-def _installed(names: Sequence[str]) -> list[str]:
-    """Those of `names` that are installed; also by a name that others provide, which dpkg does not know."""
+    """Those of `names` that are not installed; a package may also be there under a name that it provides."""
     if not names:
         return []
-    try:
-        said = run.tool(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n"])
-    except AgentError:
-        return []
-    there = {line.split()[1] for line in said.splitlines() if line.startswith("ii")}
-    return [name for name in dict.fromkeys(names) if name.partition(":")[0] in there]
+    there: set[str] = set()
+    for package, provides in _there().items():
+        there |= {package, *re.findall(r"(?:^|[ ,])([a-z0-9][a-z0-9+.-]+)", provides)}
+    return [name for name in dict.fromkeys(names) if name.partition(":")[0] not in there]
+
+
+def _there() -> dict[str, str]:
+    """Every installed package, with what it provides."""
+    said = run.tool(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}\t${Package}\t${Provides}\n"])
+    rows = (line.split("\t") for line in said.splitlines())
+    return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
 
 
 def _apt(arguments: Sequence[str], deadline: Deadline) -> None:

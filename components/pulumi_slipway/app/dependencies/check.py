@@ -121,7 +121,12 @@ def _of_unlocked(dependencies: Dependencies, wanted: Requirements, machine: Mach
         raise UnknownError(str(error)[-300:]) from None
     without = lacking(packages, machine)
     found = _sorted_out(without, machine)
-    if not without and (further := resolve.transitive(lines, wanted.constraints, machine)):
+    # a list that pins all is complete, as tools make it; what it may leave out comes in its newest version
+    if (
+        not without
+        and not all(map(_is_pinned, lines))
+        and (further := resolve.transitive(lines, wanted.constraints, machine))
+    ):
         without = [Lacking(Locked(*further), False)]
         found = _sorted_out(without, machine)
     names = [f"{each.package.name}=={each.package.version}" for each in without if each.name in found.compiled]
@@ -146,6 +151,10 @@ def _is_of_index(line: str) -> bool:
         return Requirement(line.split(" --")[0].split(" #")[0]).url is None
     except InvalidRequirement:
         return False
+
+
+def _is_pinned(line: str) -> bool:
+    return line.startswith("-") or "==" in line.split(";")[0]
 
 
 def _sorted_out(without: Sequence[Lacking], machine: Machine) -> _Wheels:

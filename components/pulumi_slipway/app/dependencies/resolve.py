@@ -15,7 +15,7 @@ from . import pylock
 from .locked import Locked
 from .machine import Machine
 
-_WITHIN = 60.0
+_WITHIN = 40.0
 """Seconds for one question: an index that does not answer must not hold up a preview."""
 _OFFLINE = re.compile(r"dns error|failed to fetch|error sending request|timed out|connection|client error", re.I)
 _NO_WHEELS = re.compile(r"(?:Because |and )?([A-Za-z0-9._-]+)==(\S+) has no (?:usable wheels|wheels with a matching)")
