@@ -159,31 +159,6 @@ def test_a_pylock_is_installed(app: App, tmp_path: Path) -> None:
     assert site(app) == "2.1.2"
 
 
-def test_what_compiling_takes_is_there_for_the_environment_alone(app: App, tmp_path: Path) -> None:
-    setup = (
-        "from setuptools import Extension, setup\n"
-        "setup(name='native', version='1', ext_modules=[Extension('native', ['native.c'])])\n"
-    )
-    source = (
-        "#include <Python.h>\n"
-        'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", NULL, -1, NULL};\n'
-        "PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }\n"
-    )
-    files = {
-        "requirements.txt": "./native\n",
-        "native/setup.py": setup,
-        "native/native.c": source,
-        "web.py": web("native.__name__", "import native"),
-    }
-    with pytest.raises(AgentFailed, match=r"build_packages: \[\]"):
-        released(app, tmp_path, files)
-    before = app.server.shell("dpkg-query --show")
-    released(app, tmp_path, files, packages={"build": []})
-    assert site(app) == "native"
-    assert app.server.shell("dpkg-query --show") == before
-    assert app.server.shell("ls /var/lib/slipway/packages-for-a-while.json", check=False) == ""
-
-
 def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tmp_path: Path) -> None:
     app.server.shell("apt-get -q update; apt-get -q -y install libmagic1t64 || apt-get -q -y install libmagic1")
     names = app.server.shell("dpkg-query --show --showformat='${Package}\\n' 'libmagic*'").split()
@@ -193,12 +168,3 @@ def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tm
     assert site(app) == "clean"
     assert "libmagic" not in app.server.shell("dpkg-query --show")
     assert app.server.shell("ls /var/lib/slipway/packages-for-a-while.json", check=False) == ""
-
-
-def test_a_missing_library_is_told_with_the_setting_that_brings_it(app: App, tmp_path: Path) -> None:
-    files = {"web.py": web("'found'", "import ctypes\nctypes.CDLL('libpq.so.5')")}
-    with pytest.raises(AgentFailed, match=r"system_packages: \[libpq5\]"):
-        released(app, tmp_path, files)
-    released(app, tmp_path, files, packages={"system": ["libpq5"]})
-    assert site(app) == "found"
-    app.server.shell("dpkg-query --status libpq5")
