@@ -24,7 +24,7 @@ from . import adopt_probe
 from .adopt_probe import UnsupportedError
 from .adopt_root import Agent, AgentFailedError, become_root, brought
 from .bootstrap import DEPLOY_USER, Guesthouse, render_adoption_script, render_hardening_script
-from .firewall import ANYWHERE, FirewallRule
+from .firewall import FirewallRule
 from .places import AGENT
 from .ssh import Connection, RefusedKeyError, SshError, WrongHostKeyError, agent_keys, connect, say
 
@@ -163,20 +163,12 @@ def _connect(request: Request) -> AbstractContextManager[Connection]:
 
 def _set_up(request: Request, agent: Agent) -> dict[str, Any]:
     machine = request.guesthouse([])
-    rules = [
-        {
-            "port": rule.port,
-            "protocol": rule.protocol,
-            "sources": [] if rule.sources == ANYWHERE else list(rule.sources),
-        }
-        for rule in machine.firewall
-    ]
     document = {
         "owner": request.owner,
         "key": request.deploy_public,
         "other_sites": request.other_sites,
         "script": render_adoption_script(machine),
-        "rules": rules,
+        "rules": [rule.for_agent() for rule in machine.firewall],
         "timeout": int(request.timeout),
     }
     return agent("adopt", document, timeout=request.timeout + 60)

@@ -1,4 +1,4 @@
-"""One of the two machines that data are carried between: questions to its agent, each over a connection of its own."""
+"""A machine, and questions to its agent, each over a connection of its own."""
 
 from __future__ import annotations
 

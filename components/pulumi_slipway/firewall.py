@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
@@ -41,6 +41,11 @@ class FirewallRule:
             raise ValueError(f"firewall rule {self.name!r}: protocol {self.protocol!r} is neither tcp nor udp")
         for source in self.sources:
             ip_network(source)  # raises ValueError naming the block
+
+    def for_agent(self) -> dict[str, Any]:
+        """As the agent is told of it; no sources: anywhere."""
+        sources = [] if self.sources == ANYWHERE else list(self.sources)
+        return {"port": self.port, "protocol": self.protocol, "sources": sources}
 
     def ufw(self) -> str:
         """The ufw commands of this rule, one a line."""

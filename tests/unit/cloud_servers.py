@@ -136,7 +136,7 @@ def check_told(run: Run, engine: Engine, warned: list[str], make: Callable[[], A
     """Settings that are not what the machine was made with are told by name, and only those."""
     run(make)
     assert warned == []
-    engine.stashed["server-made-with-1"] = {"admin_keys": "0123456789ab"}
+    engine.stashed["server-made-with-1"] = {"package_index": "0123456789ab", "firewall": "0123456789ab"}
     recorder = run(make)
     assert list(recorder["server-made-with-1"].ignoreChanges) == ["input"]
     assert [text.split(";")[0] for text in warned] == [

@@ -120,7 +120,7 @@ def test_all_uses_the_provider_that_was_given(run: Run) -> None:
 
 def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
     cloud_servers.check_told(
-        run, engine, warned, lambda: server(image="debian-12-x64", size="s-1vcpu-2gb"), "admin_keys, image"
+        run, engine, warned, lambda: server(image="debian-12-x64", size="s-1vcpu-2gb"), "image, package_index"
     )
 
 

@@ -178,7 +178,7 @@ def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: 
     def make() -> Ec2Server:
         return server(image="debian-12", subnet_id=pulumi.Output.from_input("subnet-1"), disk=20, tags={"team": "web"})
 
-    cloud_servers.check_told(run, engine, warned, make, "admin_keys, image, subnet_id")
+    cloud_servers.check_told(run, engine, warned, make, "image, package_index, subnet_id")
 
 
 # ---------------------------------------------------------------------------------------------------------- firewall

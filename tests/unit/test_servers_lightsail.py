@@ -128,7 +128,7 @@ def test_resources_and_lookups_use_the_provider_that_was_given(run: Run, engine:
 
 def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
     cloud_servers.check_told(
-        run, engine, warned, lambda: server(bundle="small_3_0", tags={"team": "web"}), "admin_keys, bundle"
+        run, engine, warned, lambda: server(bundle="small_3_0", tags={"team": "web"}), "bundle, package_index"
     )
 
 

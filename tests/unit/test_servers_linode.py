@@ -155,7 +155,7 @@ def test_all_uses_the_provider_that_was_given(run: Run) -> None:
 
 def test_what_waits_for_a_new_machine_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
     cloud_servers.check_told(
-        run, engine, warned, lambda: server(region="fr-par", type="g6-standard-1"), "admin_keys, region"
+        run, engine, warned, lambda: server(region="fr-par", type="g6-standard-1"), "package_index, region"
     )
 
 

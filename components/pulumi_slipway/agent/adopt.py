@@ -68,7 +68,7 @@ def adopt(document: Document) -> dict[str, Any]:
                 with held(MACHINE, "setting the machine up"):
                     nginx.refresh()
     say("the machine is set up")
-    return {"facts": facts(), "ports": sshd_ports()}
+    return {"facts": facts(), "ports": firewall.sshd_ports()}
 
 
 def settle(document: Document) -> dict[str, Any]:
@@ -85,13 +85,6 @@ def settle(document: Document) -> dict[str, Any]:
 
 def authorized_keys() -> Path:
     return Path(pwd.getpwnam(USER).pw_dir) / ".ssh" / "authorized_keys"
-
-
-def sshd_ports() -> list[int]:
-    """The ports that sshd listens on, by its own configuration."""
-    files.folder(paths.rooted("/run/sshd"))
-    lines = run.tool(["sshd", "-T"]).splitlines()
-    return sorted({int(line.split()[1]) for line in lines if line.lower().startswith("port ")})
 
 
 def write_keys(record: Record) -> None:

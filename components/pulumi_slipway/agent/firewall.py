@@ -1,11 +1,16 @@
-"""ufw on a machine that its owner has closed already: what our visitors need is opened, and closed again at the end."""
+"""ufw: what our visitors need is opened, and closed again when they do not need it any more.
+
+Only what was opened here is ever closed: a rule that somebody else has made stays.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import ipaddress
+import shlex
+from collections.abc import Callable, Collection, Sequence
 
-from . import paths, request
+from . import files, paths, request, run
 from .errors import AgentError
 from .progress import say
 from .request import Document
@@ -41,33 +46,69 @@ def is_active() -> bool:
 
 
 def open_only(rules: Sequence[Rule], opened: Sequence[Rule]) -> list[Rule]:
-    """Let visitors through a ufw that is active; the rules that are ours now.
-
-    `opened` are those of an earlier run: what is not wanted any more is closed. A rule that the owner has is not ours.
-    """
+    """`become`, on a machine that its owner has closed; the rules that are ours now."""
     if not is_active():
         for unit in _OTHERS:
             if _is_running(unit):
                 say(f"warning: {unit} is in use here: have it let visitors in on the ports 80 and 443")
         return []
-    close([rule for rule in opened if rule not in rules])
-    added = [rule for rule in opened if rule in rules]
-    for rule in rules:
-        before = _rules()
+    return become(rules, opened)
+
+
+def become(
+    rules: Sequence[Rule], opened: Sequence[Rule], note: Callable[[list[Rule]], None] = lambda _: None
+) -> list[Rule]:
+    """Have ufw, active or not, let visitors in by `rules`; those of them that are ours.
+
+    `opened` are ours of an earlier run: what is not wanted any more is closed, but for the ports of sshd. `note` is
+    told what may be ours before anything is done, so that a run that is killed leaves none that nobody knows of.
+    """
+    new = missing(rules)
+    note([*opened, *(rule for rule in new if rule not in opened)])
+    for rule in new:
         tool(["ufw", "allow", *rule])
-        if _rules() != before:
-            say(f"ufw lets in {' '.join(rule)}")
-            added.append(rule)
-    return added
+        say(f"ufw lets in {' '.join(rule)}")
+    if gone := [rule for rule in opened if rule not in rules]:
+        close(gone, sparing=sshd_ports())
+    return [rule for rule in rules if rule in opened or rule in new]
 
 
-def close(rules: Sequence[Rule]) -> None:
-    """Take rules of ours back."""
-    for rule in rules if paths.rooted("/etc/ufw/ufw.conf").exists() else ():
+def missing(rules: Sequence[Rule]) -> list[Rule]:
+    """Those that nobody has told ufw of yet."""
+    here = _added()
+    return [rule for rule in rules if _meaning(rule) not in here]
+
+
+def close(rules: Sequence[Rule], sparing: Collection[int] = ()) -> None:
+    """Take rules of ours back, but for the ports in `sparing`."""
+    if not rules or not paths.rooted("/etc/ufw/ufw.conf").exists():
+        return
+    here = _added()
+    for rule in rules:
+        _, port, _ = meaning = _meaning(rule)
+        if meaning not in here:  # somebody else did already
+            continue
+        if port in sparing:
+            say(f"warning: ufw goes on to let in {' '.join(rule)}: sshd listens there")
+            continue
         try:
             tool(["ufw", "--force", "delete", "allow", *rule])
-        except AgentError as error:  # somebody else did already
+            say(f"ufw does not let in {' '.join(rule)} any more")
+        except AgentError as error:
             say(f"warning: {error}")
+
+
+def of_script(script: str) -> list[Rule]:
+    """What a script of ours (from `cloud-init/`) has ufw let in."""
+    lines = [line.split(" comment ")[0] for line in script.splitlines() if line.startswith("ufw allow ")]
+    return [shlex.split(line)[2:] for line in lines]
+
+
+def sshd_ports() -> list[int]:
+    """The ports that sshd listens on, by its own configuration."""
+    files.folder(paths.rooted("/run/sshd"))
+    lines = run.tool(["sshd", "-T"]).splitlines()
+    return sorted({int(line.split()[1]) for line in lines if line.lower().startswith("port ")})
 
 
 def turn_off() -> None:
@@ -87,8 +128,29 @@ def turn_off() -> None:
                     tool([program, "-w", option, chain])
 
 
-def _rules() -> list[bytes]:
-    return [paths.rooted(f"/etc/ufw/{name}").read_bytes() for name in ("user.rules", "user6.rules")]
+_Meaning = tuple[str, int, str]
+"""Protocol, port and source (empty: anywhere) of a rule, however it is written."""
+
+
+def _added() -> set[_Meaning]:
+    """What ufw lets in to a port, by whomever it was told so, active or not; of other kinds of rules nothing."""
+    lines = [line for line in tool(["ufw", "show", "added"]).splitlines() if line.startswith("ufw allow ")]
+    found = set()
+    for line in lines:
+        with contextlib.suppress(ValueError, IndexError):
+            found.add(_meaning(shlex.split(line.split(" comment ")[0])[2:]))
+    return found
+
+
+def _meaning(rule: Rule) -> _Meaning:
+    """Raises `ValueError` or `IndexError` for a rule that is about anything else than a port and a source."""
+    if len(rule) == 1:
+        port, protocol = rule[0].split("/")
+        return protocol, int(port), ""
+    words = dict(zip(rule[::2], rule[1::2], strict=True))
+    if words.pop("to", "any") != "any" or set(words) != {"proto", "from", "port"}:
+        raise ValueError(rule)
+    return words["proto"], int(words["port"]), str(ipaddress.ip_network(words["from"]))
 
 
 def _is_running(unit: str) -> bool:

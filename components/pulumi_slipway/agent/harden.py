@@ -67,15 +67,20 @@ def harden(document: Document) -> dict[str, Any]:
         if state is not None and state["confirmed"] and state["digest"] == digest:
             entry["skip"] = True
             return {"on_trial": False, "within": 0}
-        files.write_json(_state(), {"digest": digest, "confirmed": False, "left": {}}, 0o600)
+        opened, rules = _opened(state), firewall.of_script(script)
+        ours = [*opened, *firewall.missing(rules)]
+        trial = {"digest": digest, "confirmed": False, "left": {}, "opened": ours}
+        files.write_json(_state(), trial, 0o600)
         _arm(within)
         try:
             _run(script)
+            firewall.close([rule for rule in opened if rule not in rules], sparing=firewall.sshd_ports())
         except BaseException:
             say("hardening failed: taking it back")
             undo()
             raise
-        files.write_json(_state(), {"digest": digest, "confirmed": False, "left": _kept().digests()}, 0o600)
+        kept = {"left": _kept().digests(), "opened": [rule for rule in rules if rule in ours]}
+        files.write_json(_state(), {**trial, **kept}, 0o600)
         say(f"sshd and the firewall are closed on trial: taken back in {within} s unless a fresh login confirms it")
     return {"on_trial": True, "within": within}
 
@@ -151,8 +156,17 @@ def _was_active(kept: Kept) -> bool:
     return settings.is_file() and "ENABLED=yes" in settings.read_text().splitlines()
 
 
+def _opened(state: dict[str, Any] | None) -> list[firewall.Rule]:
+    """The rules of ufw that are ours so far."""
+    if state is None:
+        return list((adoption.read() or {}).get("opened", []))
+    if "opened" in state:
+        return list(state["opened"])
+    return firewall.of_script(_script().read_text()) if _script().is_file() else []  # of an agent that kept no account
+
+
 def _run(script: str) -> None:
-    place = paths.state() / "harden.sh"
+    place = _script()
     files.write_atomic(place, script.encode(), 0o700)
     files.folder(_kept().folder, 0o700)
     environment = {"PATH": run.SYSTEM_PATH, "HOME": "/root", "LANG": "C", "SLIPWAY_RECORD": str(_kept().folder)}
@@ -180,6 +194,10 @@ def _disarm() -> None:
 
 def _state() -> Path:
     return adoption.hardening()
+
+
+def _script() -> Path:
+    return paths.state() / "harden.sh"
 
 
 def _kept() -> Kept:

@@ -37,6 +37,7 @@ class Command:
 
 
 COMMANDS = {
+    "access": Command("access", "access"),
     "adopt": Command("adopt", "adopt"),
     "boot": Command("boot", "boot", detached=False),
     "bootstrap": Command("bootstrap", "bootstrap", detached=False),

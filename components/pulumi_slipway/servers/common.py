@@ -1,7 +1,7 @@
 """What all servers are made of: keys, user data, the ready step, the guard of their data, their address.
 
 ```
-keys ─▶ user data ─▶ machine ─▶ ready ─▶ data ─▶ (address assigned) ─▶ arrive ─▶ host
+keys ─▶ user data ─▶ machine ─▶ ready ─▶ data ─▶ (address assigned) ─▶ arrive ─▶ host ─▶ access
                      new with each generation     the old machine is reachable by its address until here
 ```
 `begin` makes what a machine is made from, `finish` all that follows it; the machine itself and its address are the
@@ -17,6 +17,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..access import summary
 from ..bootstrap import Machine, check_user_data_fits, render_user_data
 from ..firewall import FirewallRule, FirewallRuleArgs, rules_with
 from ..host import READY_TIMEOUT, Host, host_from
@@ -27,8 +28,8 @@ from .grantee import Grantee
 
 
 class MachineArgs(TypedDict):
-    """What every machine that Slipway makes can be told. What it is made with (all but the last four) is used once,
-    when it is made; a change takes effect with the next `generation`."""
+    """What every machine that Slipway makes can be told. `package_index` and `proxy` are used once, when it is made; a
+    change takes effect with the next `generation`. `admin_keys` and `firewall` follow at once."""
 
     admin_keys: NotRequired[Sequence[str]]
     """Public SSH keys of people, who log in as `admin`; default: none."""
@@ -76,6 +77,7 @@ class Draft:
     ready_timeout: int
     keys: ServerKeys
     firewall: Sequence[FirewallRule]
+    admin_keys: Sequence[str]
     hostname: str
 
     @property
@@ -117,6 +119,7 @@ def begin(server: Server, name: str, args: MachineArgs) -> Draft:
         ready_timeout=args.get("ready_timeout", READY_TIMEOUT),
         keys=ServerKeys(f"{name}-keys", generation, opts=pulumi.ResourceOptions(parent=server)),
         firewall=rules_with(args.get("firewall", ())),
+        admin_keys=args.get("admin_keys", ()),
         hostname=host_name(name, f"-{generation}"),
     )
 
@@ -143,7 +146,7 @@ def user_data(
                 hostname=known[0],
                 boot_host_key=known[1],
                 deploy_keys=[known[2]],
-                admin_keys=args.get("admin_keys", ()),
+                admin_keys=draft.admin_keys,
                 package_index=args.get("package_index"),
                 proxy=args.get("proxy"),
                 firewall=draft.firewall,
@@ -218,10 +221,27 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> Non
             opts=pulumi.ResourceOptions(parent=server, depends_on=[assigned], deleted_with=made.resource),
         )
         host = host_from(arrive.stdout)
+    _access(draft, made, host)
     server.machine = made.resource
     server.host = host
     server.private_key = keys.deploy_private
     server.address = host["address"]
+
+
+def _access(draft: Draft, made: Made, host: pulumi.Output[Host]) -> None:
+    """Has a machine that is there already follow the list of rules and the keys of people, by which it was made."""
+    local_command(
+        draft.of_generation("access"),
+        create=f"{local_program('access')}  # {summary(draft.firewall, draft.admin_keys)}",
+        document={
+            "host": host,
+            "private_key": draft.keys.deploy_private,
+            "rules": [rule.for_agent() for rule in draft.firewall],
+            "admin_keys": list(draft.admin_keys),
+        },
+        triggers=[made.id],
+        opts=pulumi.ResourceOptions(parent=draft.server, deleted_with=made.resource),
+    )
 
 
 def _data(draft: Draft, host: pulumi.Output[Host], static: StaticAddress | None) -> Any:

@@ -10,7 +10,8 @@ import pulumi
 
 from .common import Draft
 
-_NOT_OF_THE_MACHINE = ("carry_data", "experiment", "generation", "ready_timeout")
+FOLLOWS = ("admin_keys", "carry_data", "experiment", "firewall", "generation", "ready_timeout")
+"""Settings of every server that are not only of the making of a machine."""
 
 
 def tell_later(draft: Draft, args: Mapping[str, Any], at_once: Collection[str]) -> None:
@@ -19,7 +20,7 @@ def tell_later(draft: Draft, args: Mapping[str, Any], at_once: Collection[str]) 
 
     A stash keeps digests of what it was given first; those of later are ignored, so that no preview shows a change.
     """
-    once = [key for key in args if key not in _NOT_OF_THE_MACHINE and key not in at_once]
+    once = [key for key in args if key not in FOLLOWS and key not in at_once]
     asked = pulumi.Output.from_input(
         {key: pulumi.Output.json_dumps(args[key], sort_keys=True).apply(_digest) for key in once}
     )
@@ -31,7 +32,8 @@ def tell_later(draft: Draft, args: Mapping[str, Any], at_once: Collection[str]) 
 
     def tell(both: list[dict[str, str]]) -> None:
         made, now = both
-        changed = sorted(key for key in {**made, **now} if made.get(key) != now.get(key))
+        # a stash of before has digests of settings that follow by now
+        changed = sorted(key for key in {**made, **now} if key not in FOLLOWS and made.get(key) != now.get(key))
         if changed:
             pulumi.log.warn(
                 f"{draft.name}: the machine was made with other settings than it has now ({', '.join(changed)}); they "

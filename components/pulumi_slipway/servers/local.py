@@ -14,6 +14,7 @@ import pulumi_random as random
 from ..remote import local_command, local_program, local_run
 from .common import Draft, MachineArgs, Made, Server, begin, check_machine, finish, host_name, user_data
 from .grantee import grantee
+from .later import FOLLOWS
 
 SUPPORTED_DEBIAN = (12, 13)
 
@@ -104,12 +105,9 @@ def _description(machine: Any, status: pulumi.Output[Mapping[str, Any]]) -> pulu
     )
 
 
-_NOT_OF_THE_MACHINE = ("ready_timeout", "generation", "carry_data", "experiment")
-
-
 def _made_with(name: str, args: LocalServerArgs, found: Mapping[str, Any]) -> str:
     """A digest of what the machine was made with; warns when that is not what is asked for now."""
-    asked = {key: value for key, value in args.items() if key not in _NOT_OF_THE_MACHINE}
+    asked = {key: value for key, value in args.items() if key not in FOLLOWS}
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=list).encode()).hexdigest()[:12]
     made: str = found["labels"].get("made-with", digest)
     if made != digest:
