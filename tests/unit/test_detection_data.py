@@ -32,9 +32,9 @@ def test_flasks_tutorial_runs_without_a_setting(tmp_path: Path) -> None:
     recipe = detected(tmp_path, FLASKR)
     assert recipe.reason == "Flask: flaskr/__init__.py, WSGI flaskr:create_app()"
     assert recipe.persistent == ("instance",)
-    assert recipe.setup == ("test -s instance/flaskr.sqlite || flask init-db",)
+    assert recipe.setup == ("flask init-db",)
     assert recipe.variables == {"FLASK_APP": "flaskr:create_app()"}
-    assert "`flask init-db` makes its tables, once, where instance/flaskr.sqlite is not there" in recipe.notes
+    assert "`flask init-db` makes its tables, once for each database" in recipe.notes
     assert recipe.warnings == ()
 
 
@@ -46,13 +46,11 @@ def test_flasks_tutorial_runs_without_a_setting(tmp_path: Path) -> None:
         "@bp.cli.command()\ndef init_db(): ...",
     ],
 )
-def test_where_it_might_remove_rows_it_is_asked_for(tmp_path: Path, command: str) -> None:
-    files = {**FLASKR, "flaskr/db.py": f"url = os.environ['DATABASE_URL']\n{command}\n"}
-    recipe = detected(tmp_path, files)
-    assert recipe.setup == ()
-    assert "set setup: [flask init-db] to have it run once per database" in recipe.warnings[0]
-    assert detected(tmp_path, files, setup=("flask init-db",)).setup == ("flask init-db",)
-    assert detected(tmp_path, files, setup=()).warnings == ()
+def test_a_command_that_makes_tables_is_found_unless_something_else_is_said(tmp_path: Path, command: str) -> None:
+    files = {**FLASKR, "flaskr/db.py": command}
+    assert detected(tmp_path, files).setup == ("flask init-db",)
+    assert detected(tmp_path, files, setup=("flask seed",)).setup == ("flask seed",)
+    assert detected(tmp_path, files, setup=()).setup == ()
 
 
 def test_with_migrations_there_is_nothing_to_set_up(tmp_path: Path) -> None:
@@ -108,6 +106,11 @@ def test_the_digest_changes_with_what_decides_a_migration_alone(
         assert detected(tmp_path, {**files, name: files.get(name, "") + "\n# other\n"}).inputs == before, name
     for name in changed:
         assert detected(tmp_path, {**files, name: files.get(name, "") + "\n# other\n"}).inputs != before, name
+
+
+def test_the_digest_covers_a_lock_above_the_app(tmp_path: Path) -> None:
+    files = {"app.py": MODEL, **MIGRATE}
+    assert len({detected(tmp_path, files, needs=needs).inputs for needs in ("", "a", "b")}) == 3
 
 
 def test_of_other_commands_the_digest_is_known_where_their_inputs_are_said(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def _git_files(folder: Path) -> list[str] | None:
 
     A git that fails where there is a work tree is an error: all files would else be released, ignored ones too.
     """
+    if folder.resolve().is_relative_to(checkouts().resolve()):
+        return None
     if not any((parent / ".git").exists() for parent in (folder.resolve(), *folder.resolve().parents)):
         return None
     listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -189,6 +191,11 @@ def _cached(content: str, tar: bytes) -> Path:
             file.write(gzip.compress(tar, compresslevel=6, mtime=0))
         Path(file.name).replace(path)
     return path
+
+
+def checkouts() -> Path:
+    """Where commits are checked out that are to be released: all that is there is theirs, whatever lies above it."""
+    return _cache().parent / "checkouts"
 
 
 def _cache() -> Path:

@@ -13,6 +13,7 @@ import pulumi
 from ..databases.url import check_driver
 from ..variables import check_variables
 from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive, selected_files
+from .checkout import check_out
 from .dependencies import Dependencies, find_dependencies
 from .detection import Recipe, Said, Tree, detect
 
@@ -47,6 +48,8 @@ class AppArgs(TypedDict):
 
     path: str
     """Folder of the application, relative to the project."""
+    ref: NotRequired[str]
+    """Branch, tag or commit of the folder's git repository that is released; default: the folder as it is."""
     name: NotRequired[str]
     """Name of the app on the server; default: the folder's name."""
     entry: NotRequired[str]
@@ -144,6 +147,8 @@ class CheckedApp:
 
     name: str
     folder: Path
+    ref: str | None
+    """The commit that is released; None: the folder as it is."""
     archive: Archive
     recipe: Recipe
     """How it is built, set up and run."""
@@ -167,16 +172,18 @@ def check(args: AppArgs) -> CheckedApp:
     variables = args.get("environment", {})
     if isinstance(variables, Mapping):
         check_variables(list(variables))
-    folder = Path(args["path"])
+    folder, ref = Path(args["path"]), args.get("ref")
+    source = check_out(folder, ref) if ref is not None else folder
     domains = tuple(check_host_name(f"domains[{i}]", name) for i, name in enumerate(args.get("domains", ())))
-    files = selected_files(folder)
-    dependencies = find_dependencies(folder, args.get("dependencies"), args.get("python"))
-    recipe = detect(Tree(folder, files), _said(args, domains, dependencies.names))
+    files = selected_files(source)
+    dependencies = find_dependencies(source, args.get("dependencies"), args.get("python"))
+    recipe = detect(Tree(source, files), _said(args, domains, dependencies))
     limit = _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1)
     left_out = [Path(dependencies.app_folder, name).as_posix() for name in recipe.left_out]
     return CheckedApp(
         name=_app_name(folder, args.get("name")),
         folder=folder,
+        ref=ref,
         archive=build_archive(dependencies.root, limit, left_out, dependencies.parts),
         recipe=recipe,
         force_release=args.get("migration", {}).get("force", False),
@@ -232,7 +239,7 @@ def _app_name(folder: Path, given: str | None) -> str:
     return name
 
 
-def _said(args: AppArgs, domains: tuple[str, ...], packages: frozenset[str]) -> Said:
+def _said(args: AppArgs, domains: tuple[str, ...], dependencies: Dependencies) -> Said:
     """What the arguments say of what would else be found in the source."""
     kind, server, environment = args.get("kind"), args.get("server", "gunicorn"), args.get("environment", {})
     if kind not in (None, "wsgi", "asgi"):
@@ -256,8 +263,16 @@ def _said(args: AppArgs, domains: tuple[str, ...], packages: frozenset[str]) -> 
         release_inputs=tuple(args["release_inputs"]) if "release_inputs" in args else None,
         environment={name: value for name, value in known.items() if isinstance(value, str)},
         domains=domains,
-        packages=packages,
+        packages=dependencies.names,
+        needs=_needs(dependencies),
     )
+
+
+def _needs(dependencies: Dependencies) -> str:
+    """Digest of the files above the app that its environment is made from; empty: there are none."""
+    above = ("uv.lock", "pyproject.toml") if dependencies.app_folder else ()
+    names = [name for name in above if (dependencies.root / name).is_file()]
+    return Tree(dependencies.root, names).digest(names) if names else ""
 
 
 def _commands(given: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -53,7 +53,7 @@ class WebApp(pulumi.ComponentResource):
             args.get("machine"),
         )
         self.name = app.name
-        note_origin(app.archive.content, find_origin(app.folder))
+        note_origin(app.archive.content, find_origin(app.folder, app.ref))
         recipe.tell(app.name, app.recipe, self)
         child = pulumi.ResourceOptions(parent=self)
         owner = random.RandomId(f"{name}-owner", byte_length=8, opts=child).hex

@@ -48,6 +48,7 @@ class AppSettings(Strict):
     """`slipway:app`: the application. Only `path` is required."""
 
     path: str = Field(description="folder of the application, relative to the project")
+    ref: str | None = Field(default=None, description="branch, tag or commit to release; default: the folder as it is")
     name: str | None = Field(default=None, description="name on the server; default: the folder's name")
     entry: str | None = Field(default=None, description="module:variable or module:factory(); default: found")
     kind: Literal["wsgi", "asgi"] | None = Field(default=None, description="default: found")

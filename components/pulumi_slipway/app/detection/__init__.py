@@ -55,7 +55,7 @@ def detect(tree: Tree, said: Said) -> Recipe:
         static_url=said.static_url or found.static_url,
         static_folder=said.static_folder or _static_folder(tree, found, commands.build),
         persistent=said.persistent if said.persistent is not None else tuple(found.persistent),
-        inputs=inputs_digest(tree, commands.release, said.release_inputs) if commands.release else None,
+        inputs=inputs_digest(tree, commands.release, said.release_inputs, said.needs) if commands.release else None,
         left_out=tuple(switches.left_out),
         notes=(*_notes_of(gunicorns, web), *option_notes, *commands.notes, *found.notes, *switches.notes),
         warnings=tuple(found.warnings),

@@ -15,7 +15,6 @@ from .placeholders import NEUTRAL
 from .recipe import Entry, Findings, Said
 from .tree import Tree
 
-_SQLITE_FILE = re.compile(r"[\w.-]+\.(?:sqlite3?|db)")
 _RELATIVE_SQLITE = re.compile(r"sqlite:///(?!/|:memory:)[\w.-]")
 _INIT = ("init-db", "initdb", "init_db", "create-db", "create-tables", "create_tables")
 
@@ -35,24 +34,11 @@ def flask_findings(tree: Tree, entry: Entry, maker: str | None, flask_app: str |
     instance = instance_folder(tree, maker or "")
     if instance:
         found.persistent.append(instance)
-    if found.migrations is None and said.setup is None:
-        _find_setup(tree, instance, found)
+    command = init_command(tree) if found.migrations is None else None
+    if command and said.setup is None:  # on a database that is not empty, the server asks first
+        found.setup.append(f"flask {command}")
+        found.notes.append(f"`flask {command}` makes its tables, once for each database")
     return found
-
-
-def _find_setup(tree: Tree, instance: str | None, found: Findings) -> None:
-    """Such a command may begin by removing all tables: it is run unasked only where it is certain that there are none,
-    as the file of its database is not there."""
-    command = init_command(tree)
-    database = instance_database(tree) if command and instance else None
-    if database:
-        found.setup.append(f"test -s {instance}/{database} || flask {command}")
-        found.notes.append(f"`flask {command}` makes its tables, once, where {instance}/{database} is not there")
-    elif command:
-        found.warnings.append(
-            f"`flask {command}` seems to make its tables, and may remove those that are there: set "
-            f"setup: [flask {command}] to have it run once per database, or setup: [] where nothing is to be run"
-        )
 
 
 @dataclass(frozen=True)
@@ -105,20 +91,6 @@ def instance_folder(tree: Tree, file: str) -> str | None:
         for text in (tree.text(source) for source in tree.sources)
     )
     return ("src/instance" if file.startswith("src/") else "instance") if uses else None
-
-
-def instance_database(tree: Tree) -> str | None:
-    """The file of SQLite that a source has in its instance folder; None: it has none, or goes by DATABASE_URL."""
-    names: set[str] = set()
-    for source in tree.sources:
-        text = tree.text(source)
-        if "DATABASE_URL" in text:
-            return None
-        module = tree.module(source) if "instance_path" in text else None
-        if module is not None:
-            texts = (text_of(node) for node in ast.walk(module) if isinstance(node, ast.Constant))
-            names.update(name for name in texts if name and _SQLITE_FILE.fullmatch(name))
-    return names.pop() if len(names) == 1 else None
 
 
 def init_command(tree: Tree) -> str | None:

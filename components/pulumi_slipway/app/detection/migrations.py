@@ -50,9 +50,11 @@ def find_migrations(tree: Tree) -> Migrations | None:
     return None
 
 
-def inputs_digest(tree: Tree, commands: Sequence[str], declared: Sequence[str] | None = None) -> str | None:
+def inputs_digest(
+    tree: Tree, commands: Sequence[str], declared: Sequence[str] | None = None, needs: str = ""
+) -> str | None:
     """Digest of what decides what `commands` do besides the database: the files named by `declared`, else by the tool
-    of each; None where that is not known."""
+    of each, and the app's dependencies (`needs`: those that lie above it); None where that is not known."""
     globs = set(declared or ())
     for command in commands if declared is None else ():
         known = _inputs_of(tree, command)
@@ -60,7 +62,7 @@ def inputs_digest(tree: Tree, commands: Sequence[str], declared: Sequence[str] |
             return None
         globs.update(known)
     files = tree.digest(tree.matching([*sorted(globs), *DEPENDENCIES]))
-    return hashlib.sha256(json.dumps([files, list(commands)]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([files, needs, list(commands)]).encode()).hexdigest()
 
 
 def _inputs_of(tree: Tree, command: str) -> list[str] | None:

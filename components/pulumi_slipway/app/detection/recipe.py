@@ -73,6 +73,8 @@ class Said:
     domains: tuple[str, ...] = ()
     packages: frozenset[str] = frozenset()
     """What the app's requirements name."""
+    needs: str = ""
+    """Digest of what else its environment is made from, outside of its own folder."""
 
 
 @dataclass
