@@ -6,6 +6,5 @@ from pulumi_slipway import LocalServer, WebApp
 
 server = LocalServer("server")
 host = {"host": server.host, "private_key": server.private_key, "machine": server.machine}
-app = {"path": "../guestbook", "build": ["pybabel compile -d guestbook/translations"], "release": ["flask db upgrade"]}
-guestbook = WebApp("guestbook", {**host, **app, "health": {"path": "/healthz"}})
+guestbook = WebApp("guestbook", {**host, "path": "../guestbook", "health": {"path": "/healthz"}})
 pulumi.export("url", guestbook.url)

@@ -47,8 +47,6 @@ guestbook = WebApp(
         "database": database.database,
         "database_password": database.password,
         "path": "../guestbook",
-        "build": ["pybabel compile -d guestbook/translations"],
-        "release": ["flask db upgrade"],
         "health": {"path": "/healthz"},
     },
 )

@@ -62,7 +62,8 @@ def _parts(line: str) -> list[str]:
 
 def _is_covered(command: str, builds: list[str]) -> bool:
     """Whether the Procfile's builds do already what was found to be done: collecting, or compiling translations."""
-    what = "collectstatic" if "collectstatic" in command else "compile"
+    kinds = ("collectstatic", "manage.py compress")
+    what = next((kind for kind in kinds if kind in command), "compile")
     return any(what in build for build in builds)
 
 

@@ -103,6 +103,8 @@ def django_findings(project: Project, domains: tuple[str, ...]) -> Findings:
     if project.static_folder and project.static_url:
         found.build.append(f"python {project.root}manage.py collectstatic --noinput")
         found.static_folder = project.static_folder
+        if project.values.get("COMPRESS_OFFLINE") is True:
+            found.build.append(f"python {project.root}manage.py compress")
         names = ", ".join(sorted({*NEUTRAL, *project.required}))
         found.notes.append(f"collectstatic runs without secrets: placeholders stand for {names} while it does")
     elif project.static_url:

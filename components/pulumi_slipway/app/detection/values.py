@@ -78,15 +78,16 @@ class _Source:
         return _values(self.tree, inner, self.root, self.environment, self.seen) if inner else {}
 
 
-def _run(body: list[ast.stmt], scope: dict[str, Any], source: _Source) -> None:
-    """Follow assignments in their order; of a condition all branches, since which one is taken is not known."""
+def _run(body: list[ast.stmt], scope: dict[str, Any], source: _Source, surely: bool = True) -> None:
+    """Follow assignments in their order. What stands under a condition that is not known only adds names: a value that
+    is there for certain is more likely than one of another machine."""
     for statement in body:
         if isinstance(statement, ast.Assign):
             for target in statement.targets:
                 if isinstance(target, ast.Name):
-                    _assign(scope, target.id, _value(statement.value, scope, source))
+                    _assign(scope, target.id, _value(statement.value, scope, source), surely)
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
-            _assign(scope, statement.target.id, _value(statement.value, scope, source))
+            _assign(scope, statement.target.id, _value(statement.value, scope, source), surely)
         elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
             added = _plus(scope.get(statement.target.id, _UNKNOWN), _value(statement.value, scope, source))
             if added is not _UNKNOWN:  # what a list holds for certain stays known
@@ -98,12 +99,34 @@ def _run(body: list[ast.stmt], scope: dict[str, Any], source: _Source) -> None:
                     scope.update(names)
                 elif alias.name in names:
                     scope[alias.asname or alias.name] = names[alias.name]
-        elif isinstance(statement, ast.If | ast.Try | ast.With):
-            _run(statement.body, scope, source)
-            _run(getattr(statement, "orelse", []), scope, source)
+        elif isinstance(statement, ast.If):
+            truth = _truth(statement.test, scope, source)
+            if truth is not False:
+                _run(statement.body, scope, source, surely and truth is True)
+            if truth is not True:
+                _run(statement.orelse, scope, source, surely and truth is False)
+        elif isinstance(statement, ast.Try | ast.With):
+            _run(statement.body, scope, source, surely)
 
 
-def _assign(scope: dict[str, Any], name: str, value: Any) -> None:
+def _truth(node: ast.expr, scope: Mapping[str, Any], source: _Source) -> bool | None:
+    """Whether a condition holds; None: that is not known."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        inner = _truth(node.operand, scope, source)
+        return None if inner is None else not inner
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq | ast.NotEq):
+        left, right = (_value(side, scope, source) for side in (node.left, node.comparators[0]))
+        known = _UNKNOWN not in (left, right)
+        return (left == right) == isinstance(node.ops[0], ast.Eq) if known else None
+    value = _value(node, scope, source)
+    return bool(value) if isinstance(value, bool | int | str) else None
+
+
+def _assign(scope: dict[str, Any], name: str, value: Any, surely: bool) -> None:
+    if not surely:
+        if value is not _UNKNOWN:
+            scope.setdefault(name, value)
+        return
     scope.pop(name, None)
     if value is not _UNKNOWN:
         scope[name] = value
