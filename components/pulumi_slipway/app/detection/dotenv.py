@@ -21,6 +21,8 @@ _DEBUG = re.compile(r"(?:\w+_)?DEBUG(?:_MODE)?|FLASK_RELOAD|USE_RELOADER")
 _STAGE = re.compile(r"(?:\w+_)?ENV(?:IRONMENT)?")
 _OFF = {"1": "0", "true": "false", "on": "off", "yes": "no", "t": "f", "y": "n"}
 _DEVELOPMENT = ("development", "develop", "dev", "local", "debug")
+_OURS = ("SECRET_KEY", "DATABASE_URL", "FLASK_APP", "DJANGO_SETTINGS_MODULE")
+"""What is always set on the server."""
 _LOADERS = {"load_dotenv": "override", "read_env": "overwrite"}
 
 
