@@ -10,8 +10,24 @@ from functools import cache
 from pathlib import Path
 
 _SOURCE = Path(__file__).resolve().parent / "agent"
-_INTERPRETER = b"#!/usr/bin/python3 -I\n"
-_MAIN = "import sys\n\nfrom slipway_agent.main import main\n\nsys.exit(main())\n"
+# isolated, and without `site`: it needs nothing but Python's own modules
+_INTERPRETER = b"#!/usr/bin/python3 -IS\n"
+_MAIN = """\
+import os
+import sys
+
+# see compiled.py
+modules = os.path.splitext(os.path.realpath(sys.argv[0]))[0]
+try:
+    if os.stat(modules).st_uid == 0:
+        sys.path.insert(0, modules)
+except OSError:
+    pass
+
+from slipway_agent.main import main
+
+sys.exit(main())
+"""
 # The earliest time that a zip can hold: the same for all, so that the same source gives the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 

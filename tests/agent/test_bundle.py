@@ -20,7 +20,7 @@ def test_the_same_source_gives_the_same_file() -> None:
     agent_pyz.cache_clear()
     assert agent_pyz() == first
     assert agent_digest() == hashlib.sha256(first).hexdigest()
-    assert first.startswith(b"#!/usr/bin/python3 -I\n")
+    assert first.startswith(b"#!/usr/bin/python3 -IS\n")
 
 
 def test_it_is_made_quickly() -> None:

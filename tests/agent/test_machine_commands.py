@@ -169,6 +169,15 @@ def test_an_upgrade_brings_the_units_of_the_new_agent(app: App) -> None:
     assert before in app.server.shell(described)
 
 
+def test_the_agent_runs_from_modules_that_are_compiled(app: App) -> None:
+    loaded = "python3 -ISv /usr/local/lib/slipway/agent observe </dev/null 2>&1 >/dev/null | grep 'code object from'"
+    assert "/slipway_agent/__pycache__/observe." in app.server.shell(loaded)
+    # a folder for each version that is there, and nothing else
+    kept = app.server.shell("cd /usr/local/lib/slipway && ls -d agent-*").split()
+    assert {name for name in kept if not name.endswith(".pyz")} <= {Path(name).stem for name in kept if "." in name}
+    assert app.server.shell("find /usr/local/lib/slipway ! -user root -o -perm /022 ! -type l") == ""
+
+
 def test_an_app_whose_folder_is_gone_is_told_as_absent_and_may_come_again(server: Server) -> None:
     lost = App(server, "lost")
     lost.claim()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import files, nginx, paths, request, undo, units, users
+from . import compiled, files, nginx, paths, request, undo, units, users
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .lock import MACHINE, app_lock, held
@@ -105,6 +105,7 @@ def records() -> Iterator[tuple[AppPaths, dict[str, Any]]]:
 
 
 def _install_units() -> bool:
+    compiled.ensure()
     return units.install(serving=any(app.live_record.exists() for app in claimed()))
 
 

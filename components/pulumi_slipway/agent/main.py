@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import started  # noqa: F401 (it notes the time)
 from .errors import AgentError
 from .progress import clean, say
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, gap, health, paths, progress, slots, variables
+from . import catalogue, files, gap, health, paths, progress, slots, started, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -21,6 +21,9 @@ from .supervisor import Supervisor
 
 _WORKER_FAILED = "Exception in worker process"
 _GUNICORN_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[\d+\] \[([A-Z]+)\]")
+
+TO_LIVE = "to_live"
+"""Among the parts of a release's time: seconds from the start of this program until visitors got the new release."""
 
 DRAIN = 30.0
 """Seconds that the old processes get to finish their requests by default."""
@@ -79,11 +82,12 @@ def roll_out(
                 raise
         with clock.part("switch"):
             slots.switch(app, new)
+            clock.parts[TO_LIVE] = started.seconds()
     catalogue.mark_good(app, release)
     say(f"{release} is live (slot {slot})")
     if live is not None:
-        with clock.part("drain"):
-            _retire(app, supervisor, live, drain)
+        with clock.part("retire"):
+            _retire(app, supervisor, live)
     return new
 
 
@@ -154,14 +158,17 @@ def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, re
         raise
 
 
-def _retire(app: AppPaths, supervisor: Supervisor, old: Live, drain: float) -> None:
-    """Stop the slot that served before. Its failure to stop is told, but the release stands: it was decided."""
+def _retire(app: AppPaths, supervisor: Supervisor, old: Live) -> None:
+    """Have the slot that served before finish its requests and end.
+
+    Nobody waits for that: supervisor sees to its end (`stopwaitsecs`), and who needs the slot next waits for it
+    (`slots.settle`). A failure is told, but the release stands: it was decided.
+    """
     try:
         slots.wait_queue_empty(app, old.slot)
-        slots.stop(app, old.slot, supervisor, drain)
-        refresh_programs(app, supervisor, [old.slot], drain + slots.STOP_MARGIN)
+        slots.ask_to_stop(app, old.slot, supervisor)
     except AgentError as error:
-        say(f"warning: the old slot {old.slot} is not stopped yet, the next release will see to it: {error}")
+        say(f"warning: the old slot {old.slot} is not told to stop yet, the next release will see to it: {error}")
 
 
 def _telling(lines: list[str]) -> list[str]:

@@ -129,7 +129,8 @@ def _queued(socket_path: Path) -> int:
 
 
 def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live | None:
-    """Bring all in line with the record: finish an interrupted switch, stop what an interrupted start left over.
+    """Bring all in line with the record: finish an interrupted switch, stop what an interrupted start left over, wait
+    for the end of a slot that was left (`drain` seconds, or what its release says).
 
     Returns what is live. The caller holds the app's lock.
     """
@@ -150,9 +151,12 @@ def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live |
     for slot in idle:
         process = supervisor.process(app.program(slot))
         if process is not None and process.alive:
+            within = float((files.read_json(app.slots / slot / "release.json") or {}).get("drain", drain))
             if app.start_flag(slot).exists():
                 say(f"stopping the slot {slot}, which is not live")
-            stop(app, slot, supervisor, drain)
+            elif process.state == "STOPPING":
+                say(f"the slot {slot} still answers what it was asked: waiting for it, {within:.0f} s at most")
+            stop(app, slot, supervisor, within)
         app.start_flag(slot).unlink(missing_ok=True)
         clear(app, slot)
     with contextlib.suppress(OSError):

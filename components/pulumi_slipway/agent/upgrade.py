@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import claim, files, paths, request
+from . import claim, compiled, files, paths, request
 from .errors import AgentError
 from .facts import agent_digest
 from .journal import machine_journal, recorded
@@ -81,3 +81,4 @@ def _prune(home: Path, newest: Path) -> None:
     old = sorted(home.glob("agent-*.pyz"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in [path for path in old if path != newest][_KEEP - 1 :]:
         path.unlink(missing_ok=True)
+        files.remove(compiled.folder(path))
