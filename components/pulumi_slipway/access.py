@@ -12,9 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from .carry_machine import AgentFailedError, Machine
 from .firewall import ANYWHERE, FirewallRule
-from .ssh import SshError, say
 
 
 def summary(rules: Sequence[FirewallRule], admin_keys: Sequence[str]) -> str:
@@ -28,6 +26,10 @@ def summary(rules: Sequence[FirewallRule], admin_keys: Sequence[str]) -> str:
 
 
 def main() -> int:
+    # bring paramiko, which the Pulumi program, that takes its `summary` from here, has no use for
+    from .carry_machine import AgentFailedError, Machine
+    from .ssh import SshError, say
+
     request = json.load(sys.stdin)
     machine = Machine(request["host"], request["private_key"])
     try:

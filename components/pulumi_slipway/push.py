@@ -15,11 +15,10 @@ exit status 1 when it failed.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
-
-import paramiko
 
 from .app.archive import cached_archive, file_digest
 from .app.origin import message
@@ -28,6 +27,9 @@ from .ssh import Connection, Result, SshError, connect, say
 
 LIMIT = 3600.0
 """Seconds for the agent's command; it has limits of its own for each part, which are told better."""
+
+_KEPT, _THERE, _NOTHING = "kept", "there", "nothing"
+"""What the server may have: the release itself, its archive, neither."""
 
 
 def main() -> int:
@@ -47,18 +49,50 @@ def main() -> int:
 
 
 def _ask(connection: Connection, request: Mapping[str, Any], trusting: bool = True) -> Result:
-    """Has the agent do it; once more, with an upload, where it finds that what seemed to be there is not whole."""
+    """Has the agent do it; once more, with an upload, where it finds that what seemed to be there is not whole.
+
+    One command: the server says what it has, takes the archive from stdin if it has nothing, and goes on as the agent,
+    which reads the rest. Each round trip costs as much as a small archive.
+    """
     file = request["file"]
-    brought = _bring(connection, file, trusting)
     archive = cached_archive(file["content"])
     document = request["document"] | {
         "archive": {"path": file["path"], "sha256": file_digest(archive), "content": file["content"]},
         "message": message(file["content"]),
     }
-    result = connection.run(
-        f"sudo -n {AGENT} {request['subcommand']}", json.dumps(document), timeout=LIMIT, progress=say
-    )
-    return result if brought or not _lacks_upload(result) else _ask(connection, request, trusting=False)
+    size = archive.stat().st_size
+    had = ""
+
+    def answer(told: str) -> bytes:
+        nonlocal had
+        had = told
+        if told != _NOTHING:
+            return json.dumps(document).encode()
+        say(f"uploading {size / 1024:.0f} KiB")
+        return archive.read_bytes() + json.dumps(document).encode()
+
+    command = script(file["path"], size, file["unless"] if trusting else None, request["subcommand"])
+    result = connection.run(command, answer, timeout=LIMIT, progress=say)
+    return _ask(connection, request, trusting=False) if had == _KEPT and _lacks_upload(result) else result
+
+
+def script(path: str, size: int, unless: str | None, subcommand: str) -> str:
+    """What the server runs: it says whether it has the archive (or what it is for, if `unless` is there) or nothing,
+    reads the archive in that case, and becomes the agent, which checks what it then takes.
+
+    The archive comes under another name first, so that half of one is never taken for whole.
+    """
+    kept = f"[ -e {shlex.quote(unless)} ]" if unless else "false"
+    place, part, folder = (shlex.quote(text) for text in (path, f"{path}.part", path.rpartition("/")[0]))
+    return f"""\
+if {kept}; then echo {_KEPT}
+elif [ "$(stat -c %s {place} 2>/dev/null)" = {size} ]; then echo {_THERE}
+else
+  echo {_NOTHING}
+  (umask 077; mkdir -p {folder} && head -c {size} > {part} &&
+    [ "$(stat -c %s {part})" = {size} ] && mv {part} {place}) || exit 1
+fi
+exec sudo -n {AGENT} {subcommand}"""
 
 
 def _lacks_upload(result: Result) -> bool:
@@ -66,31 +100,6 @@ def _lacks_upload(result: Result) -> bool:
         return result.status != 0 and json.loads(result.stdout).get("code") == "upload"
     except ValueError:
         return False
-
-
-def _bring(connection: Connection, file: Mapping[str, str], trusting: bool) -> bool:
-    """Has the archive on the server, whose agent checks what it then takes; False: what it is for seems to be there."""
-    archive = cached_archive(file["content"])
-    size = archive.stat().st_size
-    with connection.sftp() as sftp:
-        if trusting and _size(sftp, file["unless"]) is not None:
-            return False
-        if _size(sftp, file["path"]) != size:
-            say(f"uploading {size / 1024:.0f} KiB")
-            folder, _, _ = file["path"].rpartition("/")
-            if _size(sftp, folder) is None:
-                sftp.mkdir(folder, 0o700)
-            sftp.put(str(archive), f"{file['path']}.part")
-            sftp.posix_rename(f"{file['path']}.part", file["path"])
-    return True
-
-
-def _size(sftp: paramiko.SFTPClient, path: str) -> int | None:
-    """Bytes of a file on the server; None when it is not there, or not ours to look at."""
-    try:
-        return sftp.stat(path).st_size or 0
-    except (FileNotFoundError, PermissionError):
-        return None
 
 
 if __name__ == "__main__":

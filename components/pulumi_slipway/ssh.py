@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from .lean import paramiko
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds for each of: TCP connect, the server's banner, key exchange, authentication."""
@@ -61,12 +62,13 @@ class Connection:
     def run(
         self,
         command: str,
-        stdin: str = "",
+        stdin: str | Callable[[str], bytes] = "",
         timeout: float = 60.0,
         progress: Callable[[str], None] | None = None,
     ) -> Result:
         """Runs `command` with `stdin`, giving each line of its stderr to `progress` as it comes.
 
+        `stdin` may be a function of the first line of the command's stdout, which is then no part of the result.
         Raises `SshError` when it has not ended after `timeout` seconds, or when the connection is lost.
         """
         deadline = time.monotonic() + timeout
@@ -74,27 +76,13 @@ class Connection:
             channel = self.transport.open_session(timeout=HANDSHAKE_TIMEOUT)
             channel.settimeout(timeout)
             channel.exec_command(command)
-            channel.sendall(stdin.encode())
-            channel.shutdown_write()
+            _feed(channel, stdin(_first_line(channel)) if callable(stdin) else stdin.encode())
             stdout, stderr = _relay(channel, deadline, progress)
         except TimeoutError as error:
             raise SshError(f"{self.address}: no answer within {timeout:.0f} s to: {command}") from error
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise SshError(f"{self.address}: connection lost: {error or type(error).__name__}") from error
         return Result(channel.recv_exit_status(), stdout, stderr)
-
-    @contextmanager
-    def sftp(self, timeout: float = 60.0) -> Iterator[paramiko.SFTPClient]:
-        """File transfer; each answer of the server may take `timeout` seconds. Raises `SshError` when it breaks off."""
-        try:
-            client = paramiko.SFTPClient.from_transport(self.transport)
-            if client is None:
-                raise SshError(f"{self.address}: the server closed the connection")
-            with client:
-                client.get_channel().settimeout(timeout)  # type: ignore[union-attr]
-                yield client
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise SshError(f"{self.address}: the upload failed: {error or type(error).__name__}") from error
 
 
 @contextmanager
@@ -214,6 +202,24 @@ def _prefer_types_of(pinned: Sequence[str], transport: paramiko.Transport) -> No
     options = transport.get_security_options()
     types = [line.split()[0] for line in pinned]
     options.key_types = [*types, *(kind for kind in options.key_types if kind not in types)]
+
+
+def _first_line(channel: paramiko.Channel) -> str:
+    """What the command says before it reads; byte by byte, since the rest is its answer."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := channel.recv(1)):
+        line += byte
+    return line.decode(errors="replace").strip()
+
+
+def _feed(channel: paramiko.Channel, data: bytes) -> None:
+    """Gives the command its stdin. One that ended without reading all of it says why by itself."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except OSError:
+        if not channel.exit_status_ready():
+            raise
 
 
 def _relay(channel: paramiko.Channel, deadline: float, progress: Callable[[str], None] | None) -> tuple[str, str]:

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pathspec
-
 IGNORE_FILE = ".slipwayignore"
 DEFAULT_LIMIT_MIB = 200
 ALWAYS_IGNORED = (".git/", ".slipway/", ".venv/", "__pycache__/", "*.pyc", ".DS_Store")
@@ -96,6 +94,8 @@ def file_digest(path: Path) -> str:
 
 
 def _selected(folder: Path) -> Iterator[str]:
+    import pathspec  # only the program that packs a folder needs it
+
     ignored = pathspec.GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *_ignore_lines(folder)])
     listed = _git_files(folder)
     for name in _all_files(folder) if listed is None else listed:
