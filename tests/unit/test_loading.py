@@ -1,4 +1,4 @@
-"""What each of our programs loads: Pulumi starts them anew in each preview and each up, so all of it costs each time."""
+"""What each of our programs loads: Pulumi starts them anew in each preview and up, so all of it costs each time."""
 
 from __future__ import annotations
 
