@@ -3,7 +3,8 @@
 Started by the data command of each server, which is never replaced: what it printed last is the machine that had the
 data until now. One JSON document on stdin (it holds a secret): `{"host": Host at its own address, "address": the
 address that it will finally have, "private_key": …, "carry_data": true | false | null}`. Progress on stderr, the host
-with its final address as one JSON line on stdout, with its own one and the time since which it is the server's.
+with its final address as one JSON line on stdout, with its own one, the time since which it is the server's, and
+(`former`) the own address of the machine that was the server before; empty: none.
 
 With `carry_data` the apps on the old machine stand still (`agent/hold.py`), their data go to the new one through this
 one (`carry_relay.py`), are checked and put in place there, and the old machine is left: it does not serve any more,
@@ -213,8 +214,12 @@ def main() -> int:
     except NotCarriedError as error:
         say(f"error: {error}")
         return 1
-    since = before.get("since", 0) if before.get("id") == host["id"] else int(time.time())
-    print(json.dumps({**host, "address": request["address"], "own_address": host["address"], "since": since}))
+    if before.get("id") == host["id"]:
+        since, former = before.get("since", 0), before.get("former", "")
+    else:
+        since, former = int(time.time()), before.get("own_address", "")
+    own = {"address": request["address"], "own_address": host["address"]}
+    print(json.dumps({**host, **own, "since": since, "former": former}))
     return 0
 
 

@@ -8,7 +8,8 @@ done. A new one is the time, and not the last one plus one: a server that was wi
 would else get the very number that the state has already, and nothing would be done.
 
 `python -m pulumi_slipway.observe`: `{"app": …, "hosts": [{"host": Host, "private_key": …}, …]}` on stdin;
-`{"hosts": [Observation, …]}` in the same order on stdout. With `database` in place of `app`: DatabaseObservation.
+`{"hosts": [Observation, …]}` in the same order on stdout. With `database` in place of `app`: DatabaseObservation; with
+`serving`: true or false.
 """
 
 from __future__ import annotations
@@ -72,7 +73,12 @@ def observe_database(target: Target, database: str) -> pulumi.Output[DatabaseObs
     return _answers({"database": database}, [target]).apply(lambda hosts: hosts[0])
 
 
-def _answers(question: Mapping[str, str], targets: Sequence[Target]) -> pulumi.Output[list[Any]]:
+def observe_serving(target: Target) -> pulumi.Output[bool]:
+    """Whether any app serves on a target, as far as that can be learnt; unknown while the target is."""
+    return _answers({"serving": True}, [target]).apply(lambda hosts: bool(hosts[0]))
+
+
+def _answers(question: Mapping[str, str | bool], targets: Sequence[Target]) -> pulumi.Output[list[Any]]:
     import pulumi
 
     from .remote import local_program, local_run
@@ -174,7 +180,9 @@ def _of_database(answer: Mapping[str, Any], database: str) -> DatabaseObservatio
     )
 
 
-def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observation | DatabaseObservation:
+def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observation | DatabaseObservation | bool:
+    if request.get("serving"):
+        return bool(_ask(entry["host"], entry["private_key"], {"serving": True})[1].get("serving"))
     database = request.get("database")
     question = {"databases": [database]} if database else {"apps": [request["app"]]}
     error, answer = _ask(entry["host"], entry["private_key"], question)

@@ -27,6 +27,11 @@ def test_an_app_of_another_owner_is_refused(app: App) -> None:
     assert app.server.text() == "old"
 
 
+def test_a_server_tells_whether_anything_serves_on_it(app: App) -> None:
+    assert app.server.agent("observe", {"serving": True})["serving"] is True
+    assert "serving" not in app.server.agent("observe", {})
+
+
 @pytest.mark.parametrize("name", ["root", "www-data", "Shop", "../etc", "a-build", "x" * 27, ""])
 def test_names_that_are_no_apps_are_refused(server: Server, name: str) -> None:
     with pytest.raises(AgentFailed):

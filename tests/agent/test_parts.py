@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent import detach, files, journal, lock, nginx, paths, progress, request, rollout, undo
+from pulumi_slipway.agent import detach, files, journal, lock, nginx, observe, paths, progress, request, rollout, undo
 from pulumi_slipway.agent.errors import AgentError
 from pulumi_slipway.agent.undo import Content
 
@@ -33,6 +33,12 @@ def no_secrets() -> Iterator[None]:
     """Forgets what was to be hidden."""
     yield
     progress._secrets.clear()
+
+
+def test_nothing_serves_where_nothing_was_released(root: Path) -> None:
+    (root / "srv/shop").mkdir(parents=True)
+    (root / "srv/shop/claim.json").write_text('{"owner": "somebody", "serial": 1}')
+    assert observe.observe({"serving": True})["serving"] is False
 
 
 # ------------------------------------------------------------------------------------------------- files

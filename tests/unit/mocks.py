@@ -18,6 +18,10 @@ class Engine(pulumi.runtime.Mocks):
     def __init__(self) -> None:
         self.calls: list[pulumi.runtime.MockCallArgs] = []
         self.observation: dict[str, Any] | None = None
+        self.serving = True
+        """Whether any app serves on the machine."""
+        self.former = ""
+        """Address of the machine that was the server before."""
         self.status: dict[str, Any] = {"exists": False, "running": False, "labels": {}}
         self.outputs: dict[str, dict[str, Any]] = {}
         """What resources of a type (by its token) have besides their inputs; `id` is the resource's id."""
@@ -50,12 +54,16 @@ class Engine(pulumi.runtime.Mocks):
         if args.token in self.answers:
             return self.answers[args.token]
         if "observe" in args.args["command"]:
+            if '"serving": true' in str(args.args.get("stdin")):
+                return {"stdout": json.dumps({"hosts": [self.serving]})}
             return {"stdout": json.dumps({"hosts": [self.observation or observation()]})}
         return {"stdout": json.dumps(self.status)}
 
     def _answer(self, name: str) -> dict[str, Any]:
         if "-machine" in name:
             return {"id": "machine-1", "name": "guest", "address": "10.1.2.3", "boots": 1}
+        if name.endswith("-data") and self.former:
+            return {**HOST, "former": self.former}
         if name.endswith(("-adopt", "-data")) or "-ready" in name or "-arrive" in name:
             return HOST
         if name.endswith("-release"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -177,9 +178,24 @@ def test_the_first_machine_and_the_same_one_are_only_told(before: Mapping[str, A
     done = run("carry", request, before)
     printed = json.loads(done.stdout)
     since = printed.pop("since")
+    assert printed.pop("former") == ""
     assert since == 7 if before else time.time() - 60 < since <= time.time()
     assert printed == {**host(), "address": "203.0.113.7", "own_address": "127.0.0.1"}
     assert done.stderr == ""
+
+
+def test_another_machine_tells_where_the_one_before_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(carry, "settle", lambda _before, _request: None)
+    request = {"host": host(), "address": "203.0.113.7", "private_key": DEPLOY_PRIVATE, "carry_data": False}
+    before = {**host(), "id": "two", "own_address": "127.0.0.9", "since": 7, "former": "127.0.0.8"}
+    for _ in range(2):  # when it is told again, nothing has changed
+        monkeypatch.setenv("PULUMI_COMMAND_STDOUT", json.dumps(before))
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+        assert carry.main() == 0
+        before = json.loads(capsys.readouterr().out)
+        assert before["former"] == "127.0.0.9"
 
 
 # ---------------------------------------------------------------------------------------------------------- the address

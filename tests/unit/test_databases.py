@@ -320,6 +320,18 @@ def test_an_experiment_on_lightsail_leaves_nothing(run: Run) -> None:
     assert "finalSnapshotName" not in recorder["database-database"].object
 
 
+def test_a_database_of_linode_allows_the_machine_that_is_replaced_until_it_has_been(run: Run) -> None:
+    def program() -> None:
+        servers = [grantee(address="192.0.2.8", former="192.0.2.7"), grantee(address="192.0.2.9")]
+        LinodeDatabase("database", {"servers": servers})  # type: ignore[typeddict-item]
+
+    assert list(run(program).input("database-database", "allowLists")) == [
+        "192.0.2.8/32",
+        "192.0.2.9/32",
+        "192.0.2.7/32",
+    ]
+
+
 def test_a_database_of_linode_allows_the_granted_servers_only(run: Run) -> None:
     seen: dict[str, Any] = {}
     recorder = run(used(on_linode, seen))

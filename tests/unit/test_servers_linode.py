@@ -111,6 +111,22 @@ def test_the_address_is_taken_from_the_old_machine_before_the_new_is_given_it_by
     assert recorder.input("server-assignment", "linodeId") == 61000001
 
 
+@pytest.mark.parametrize("generation", [1, 2])
+def test_the_former_machine_is_named_until_an_app_serves_on_the_new_one(
+    generation: int, run: Run, engine: Engine
+) -> None:
+    def program() -> None:
+        pulumi.CustomResource("test:index:Database", "database", {"admits": server(generation=generation).grantee})
+
+    engine.former = "198.51.100.6"
+    for serving in (False, True):
+        engine.serving, engine.calls = serving, []
+        admitted = run(program).input("database", "admits")
+        assert admitted["former"] == ("198.51.100.6" if generation == 2 and not serving else "")
+        assert admitted["address"] == "198.51.100.7"
+        assert len(engine.calls) == generation - 1, "the first generation asks nothing"
+
+
 def test_data_and_address_are_protected(run: Run) -> None:
     cloud_servers.check_protection(run(server), {"server-data"})
     cloud_servers.check_protection(run(reserved), {"server-address", "server-data"})

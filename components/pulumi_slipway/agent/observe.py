@@ -15,14 +15,21 @@ from .request import Document
 
 def observe(document: Document) -> dict[str, Any]:
     """Facts, and of each app in `apps`: the live release with its serial, and the site's files as they are; of each
-    of `databases` (`engine/name`): whether it is on this server."""
+    of `databases` (`engine/name`): whether it is on this server. With `serving`: whether any app serves here."""
     names = [request.check_app_name(name) for name in request.texts(document, "apps")]
     return {
         "agent": agent_digest(),
         "facts": facts(),
         "apps": {name: _app(AppPaths(name)) for name in names},
         **_databases(request.texts(document, "databases")),
+        **({"serving": _anything_serves()} if request.flag(document, "serving") else {}),
     }
+
+
+def _anything_serves() -> bool:
+    from .claim import records
+
+    return any(_app(app)["live"] for app, record in records() if record.get("owner") is not None)
 
 
 def _databases(asked: list[str]) -> dict[str, Any]:

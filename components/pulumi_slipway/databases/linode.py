@@ -55,9 +55,10 @@ class LinodeDatabaseArgs(DatabaseArgs):
 class LinodeDatabase(AppDatabase):
     """A managed PostgreSQL, used as Linode makes it: its one database, its one user, both of which it owns.
 
-    It has a public address; its allow list names the granted servers alone, and TLS is required. How many connections
-    it admits is not documented. Unless `experiment` is set, it is protected: `pulumi destroy` says so and removes
-    nothing. Its daily backups go with it.
+    It has a public address; its allow list names the granted servers alone, and TLS is required. Linode knows no groups
+    of servers: while one is replaced, both of its machines are on the list, and the next `pulumi up` finds the former
+    one gone and takes it off. How many connections it admits is not documented. Unless `experiment` is set, it is
+    protected: `pulumi destroy` says so and removes nothing. Its daily backups go with it.
     """
 
     def __init__(self, name: str, args: LinodeDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -76,7 +77,7 @@ class LinodeDatabase(AppDatabase):
             region=args.get("region", DEFAULT_REGION),
             type=args.get("size", DEFAULT_SIZE),
             cluster_size=args.get("nodes", 1),
-            allow_lists=[address.apply(_network) for address in addresses],
+            allow_lists=_allowed(args["servers"], addresses),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=not args.get("experiment", False),
@@ -105,6 +106,24 @@ class LinodeDatabase(AppDatabase):
 def authority(text: str) -> str:
     """The certificate authority in PEM, also where it is told in base64, as the API has it."""
     return text if text.lstrip().startswith("-----BEGIN") else base64.b64decode(text).decode()
+
+
+def _allowed(
+    servers: Sequence[pulumi.Input[Grantee]], addresses: Sequence[pulumi.Output[str]]
+) -> pulumi.Output[list[str]]:
+    """The servers, and machines whose place they are just taking."""
+    former = [pulumi.Output.from_input(server).apply(lambda known: known.get("former", "")) for server in servers]
+
+    def listed(known: Sequence[str]) -> list[str]:
+        leaving = [address for address in known[len(addresses) :] if address]
+        if leaving:
+            pulumi.log.info(
+                f"{', '.join(leaving)} may connect to the database until the new machine has taken over: the next "
+                "`pulumi up` takes that off its allow list"
+            )
+        return [_network(address) for address in dict.fromkeys([*known[: len(addresses)], *leaving])]
+
+    return pulumi.Output.all(*addresses, *former).apply(listed)
 
 
 def _network(address: str) -> str:

@@ -179,8 +179,11 @@ class StaticAddress:
     """Makes the resource that gives it to the machine; called with the options that put this into its place."""
 
 
-def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> None:
-    """Everything after the machine: sets the outputs `host`, `private_key`, `address` and `machine` of the server."""
+def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> pulumi.Output[str]:
+    """Everything after the machine: sets the outputs `host`, `private_key`, `address` and `machine` of the server.
+
+    Returns the own address of the machine that was the server before this one; empty: none.
+    """
     server, keys = draft.server, draft.keys
     ready = local_command(
         draft.of_generation("ready"),
@@ -226,6 +229,8 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> Non
     server.host = host
     server.private_key = keys.deploy_private
     server.address = host["address"]
+    former: pulumi.Output[str] = data.stdout.apply(lambda text: json.loads(text).get("former", ""))
+    return former
 
 
 def _access(draft: Draft, made: Made, host: pulumi.Output[Host]) -> None:

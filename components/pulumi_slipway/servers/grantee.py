@@ -20,14 +20,26 @@ class Grantee(TypedDict):
     """Public address that its own connections come from."""
     private_address: str
     """Address in the network that it shares with databases of its cloud."""
+    former: str
+    """Public address of the machine that this one takes the place of, for as long as that one may still serve."""
 
 
 def grantee(
-    security_group: str = "", droplet: str = "", tag: str = "", address: str = "", private_address: str = ""
+    security_group: str = "",
+    droplet: str = "",
+    tag: str = "",
+    address: str = "",
+    private_address: str = "",
+    former: str = "",
 ) -> Grantee:
     """A grantee by what is known of it."""
     return Grantee(
-        security_group=security_group, droplet=droplet, tag=tag, address=address, private_address=private_address
+        security_group=security_group,
+        droplet=droplet,
+        tag=tag,
+        address=address,
+        private_address=private_address,
+        former=former,
     )
 
 
@@ -38,9 +50,15 @@ def granted(
     tag: pulumi.Input[str] = "",
     address: pulumi.Input[str] = "",
     private_address: pulumi.Input[str] = "",
+    former: pulumi.Input[str] = "",
 ) -> pulumi.Output[Grantee]:
     """A grantee of which a preview knows each text that it can."""
     known = pulumi.Output.all(
-        security_group=security_group, droplet=droplet, tag=tag, address=address, private_address=private_address
+        security_group=security_group,
+        droplet=droplet,
+        tag=tag,
+        address=address,
+        private_address=private_address,
+        former=former,
     )
     return cast("pulumi.Output[Grantee]", known)

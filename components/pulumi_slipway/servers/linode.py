@@ -14,6 +14,8 @@ import pulumi_random as random
 
 from ..bootstrap import USER_DATA_LIMIT, UserDataTooLargeError
 from ..firewall import rules_with
+from ..observe import observe_serving
+from ..remote import Target
 from .checks import check_known
 from .common import Draft, MachineArgs, Made, Server, StaticAddress, begin, check_machine, finish, host_name, user_data
 from .forms import LINODE_IMAGE, LINODE_REGION, LINODE_TAG, LINODE_TYPE
@@ -71,13 +73,13 @@ class LinodeServer(Server):
         own_address = pulumi.Output.all(machine.ipv4s, reserved.address if reserved else "").apply(
             lambda known: first_own(known[0], known[1])
         )
-        finish(
+        former = finish(
             draft,
             Made(machine, machine.id, machine.label, own_address, own_address),
             _static(draft, machine, reserved) if reserved else None,
         )
         # What goes out comes from the Linode's own address, not from the reserved one.
-        self.grantee = granted(address=own_address, private_address=own_address)
+        self.grantee = granted(address=own_address, private_address=own_address, former=_serving(draft, former))
         self.register_outputs({"host": self.host, "address": self.address, "private_key": self.private_key})
 
 
@@ -159,6 +161,21 @@ def _static(draft: Draft, machine: linode.Instance, reserved: linode.ReservedIp)
         )
 
     return StaticAddress(reserved.address, assign)
+
+
+def _serving(draft: Draft, former: pulumi.Output[str]) -> pulumi.Input[str]:
+    """`former` for as long as no app serves on the machine that has taken its place: the up that replaced it does not
+    see the end of that, the next one does. The first generation, which replaces none, is not waited for."""
+    if draft.generation == 1:
+        return ""
+    target = Target(draft.server.host, draft.server.private_key)  # type: ignore[arg-type]
+
+    def look(address: str) -> pulumi.Output[str]:
+        if not address:
+            return pulumi.Output.from_input("")
+        return observe_serving(target).apply(lambda serving: "" if serving else address)
+
+    return former.apply(look)
 
 
 def _machine(
