@@ -144,6 +144,16 @@ def test_the_droplet_is_in_the_regions_default_vpc_the_one_given_or_its_own(run:
     assert recorder.input("server-vpc", "region") == "fra1"
 
 
+def test_its_own_vpc_stays_until_no_droplet_is_in_it(run: Run, engine: Engine, warned: list[str]) -> None:
+    engine.stashed["server-made-with-1"] = dict(run(lambda: server(own_vpc=True)).input("server-made-with-1", "input"))
+    kept = run(server)
+    assert "server-vpc" in kept.names
+    assert warned[0].startswith("server: the machine was made with other settings than it has now (own_vpc)")
+    assert "server-vpc" not in run(lambda: server(generation=2)).names
+    engine.stashed["server-made-with-1"] = {}
+    assert "server-vpc" not in run(server).names
+
+
 def test_an_own_vpc_that_became_the_regions_default_is_told(run: Run, engine: Engine, warned: list[str]) -> None:
     engine.outputs["digitalocean:index/vpc:Vpc"] = {"default": True}
     run(lambda: server(own_vpc=True))
@@ -191,6 +201,7 @@ def test_databases_are_told_the_droplet_and_where_its_connections_come_from(run:
         "droplet": "400000001",
         "address": "198.51.100.7",
         "private_address": "10.100.0.7",
+        "former": "",
         "tag": "server-tag-abc1234",
     }
 

@@ -151,6 +151,20 @@ def test_an_image_of_ones_own_is_not_looked_up(run: Run, engine: Engine) -> None
     assert {call.token for call in engine.calls} == {"aws:ec2/getVpc:getVpc"}
 
 
+def test_the_security_group_goes_to_another_vpc_with_a_new_machine_only(
+    run: Run, engine: Engine, warned: list[str]
+) -> None:
+    engine.stashed["server-vpc-1"] = "vpc-default"
+    moved = pulumi.Output.from_input("subnet-1")
+    recorder = run(lambda: server(subnet_id=moved))
+    assert list(recorder["server-vpc-1"].ignoreChanges) == ["input"]
+    assert recorder.input("server-firewall", "vpcId") == "vpc-default"
+    seen: list[str] = []
+    recorder = run(lambda: server(subnet_id=moved, generation=2).vpc_id.apply(seen.append))
+    assert recorder.input("server-firewall", "vpcId") == "vpc-of-subnet"
+    assert seen == ["vpc-of-subnet"]
+
+
 def test_the_security_group_is_in_the_default_vpc_or_in_the_one_of_the_subnet(run: Run, engine: Engine) -> None:
     assert run(server).input("server-firewall", "vpcId") == "vpc-default"
     recorder = run(lambda: server(subnet_id=pulumi.Output.from_input("subnet-1")))
@@ -228,6 +242,7 @@ def test_databases_are_told_group_and_addresses(run: Run) -> None:
         "tag": "",
         "address": "203.0.113.9",
         "private_address": "10.0.0.7",
+        "former": "",
     }
 
 

@@ -165,6 +165,7 @@ def test_databases_are_told_the_addresses(run: Run) -> None:
         "droplet": "",
         "address": "203.0.113.9",
         "private_address": "172.26.0.7",
+        "former": "",
     }
 
 

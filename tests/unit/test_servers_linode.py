@@ -207,6 +207,7 @@ def test_databases_are_told_where_its_connections_come_from(run: Run) -> None:
         "tag": "",
         "address": "198.51.100.7",
         "private_address": "198.51.100.7",
+        "former": "",
     }
 
 

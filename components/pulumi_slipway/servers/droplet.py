@@ -161,8 +161,10 @@ def _firewall(draft: Draft) -> tuple[digitalocean.Tag, digitalocean.Firewall]:
 
 
 def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> pulumi.Input[str] | None:
-    if not args.get("own_vpc"):
-        return args.get("vpc_uuid")
+    return _own_vpc(draft, region).id if args.get("own_vpc") else args.get("vpc_uuid")
+
+
+def _own_vpc(draft: Draft, region: pulumi.Output[str]) -> digitalocean.Vpc:
     vpc = digitalocean.Vpc(f"{draft.name}-vpc", region=region, opts=draft.child)
 
     def tell(default: bool) -> None:
@@ -174,7 +176,7 @@ def _vpc(draft: Draft, args: DropletServerArgs, region: pulumi.Output[str]) -> p
             )
 
     vpc.default.apply(tell)
-    return vpc.id
+    return vpc
 
 
 def _machine(
@@ -205,6 +207,9 @@ def _machine(
             ignore_changes=["image", "region", "ssh_keys", "user_data", "vpc_uuid"],
         ),
     )
-    tell_later(draft, args, at_once=("project_id", "region", "size", "tags"))
+    had = tell_later(draft, args, at_once=("project_id", "region", "size", "tags"))
+    if not args.get("own_vpc"):
+        # One that the droplet was made in cannot be deleted before it: it goes with the next generation.
+        had.apply(lambda made_with: _own_vpc(draft, region) if made_with("own_vpc", True) else None)
     tell_region(draft, args.get("region", DEFAULT_REGION), region)
     return machine

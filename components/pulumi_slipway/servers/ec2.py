@@ -26,7 +26,7 @@ from .common import (
 from .forms import AMI, INSTANCE_TYPE, SUBNET
 from .grantee import granted
 from .images import DEFAULT_IMAGE, check_image, newest_image
-from .later import tell_later
+from .later import first_value, tell_later
 from .openings import Opening, check_openings, openings
 from .sizes import INSTANCE_TYPE as DEFAULT_INSTANCE_TYPE
 from .sizes import check_memory
@@ -50,7 +50,8 @@ class Ec2ServerArgs(MachineArgs):
     disk: NotRequired[int]
     """GiB of the encrypted root disk (gp3), which can be enlarged later; default: 16."""
     subnet_id: NotRequired[pulumi.Input[str]]
-    """A public subnet; default: one of the region's default VPC."""
+    """A public subnet; default: one of the region's default VPC. With the `generation` that goes to another VPC, the
+    security group goes, too."""
     tags: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Tags of all that is made, besides "Name"; default: none."""
 
@@ -76,7 +77,7 @@ class Ec2Server(Server):
         _check(args)
         super().__init__("slipway:index:Ec2Server", name, None, opts)
         draft = begin(self, name, args)
-        self.vpc_id = _vpc_id(args, pulumi.InvokeOptions(parent=self))
+        self.vpc_id = first_value(draft, "vpc", _vpc_id(args, pulumi.InvokeOptions(parent=self)))
         group, rules = _firewall(draft, args, self.vpc_id)
         machine = _machine(draft, args, group, rules)
         address = aws.ec2.Eip(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import pulumi
@@ -14,21 +15,32 @@ FOLLOWS = ("admin_keys", "carry_data", "experiment", "firewall", "generation", "
 """Settings of every server that are not only of the making of a machine."""
 
 
-def tell_later(draft: Draft, args: Mapping[str, Any], at_once: Collection[str]) -> None:
+def first_value(draft: Draft, suffix: str, value: pulumi.Input[Any]) -> pulumi.Output[Any]:
+    """What `value` was when the machine of this generation was made.
+
+    A stash keeps what it was given first; what comes later is ignored, so that no preview shows a change.
+    """
+    kept = pulumi.Stash(
+        draft.of_generation(suffix),
+        input=value,
+        opts=pulumi.ResourceOptions(parent=draft.server, ignore_changes=["input"]),
+    )
+    return kept.output
+
+
+def tell_later(
+    draft: Draft, args: Mapping[str, Any], at_once: Collection[str]
+) -> pulumi.Output[Callable[[str, Any], bool]]:
     """Warns when `args` are not what the machine of this generation was made with; those named by `at_once` are taken
     up without a new machine.
 
-    A stash keeps digests of what it was given first; those of later are ignored, so that no preview shows a change.
+    Returns what tells whether an argument had a value then. Only digests are kept.
     """
     once = [key for key in args if key not in FOLLOWS and key not in at_once]
     asked = pulumi.Output.from_input(
         {key: pulumi.Output.json_dumps(args[key], sort_keys=True).apply(_digest) for key in once}
     )
-    made_with = pulumi.Stash(
-        draft.of_generation("made-with"),
-        input=asked,
-        opts=pulumi.ResourceOptions(parent=draft.server, ignore_changes=["input"]),
-    )
+    made_with = first_value(draft, "made-with", asked)
 
     def tell(both: list[dict[str, str]]) -> None:
         made, now = both
@@ -41,7 +53,8 @@ def tell_later(draft: Draft, args: Mapping[str, Any], at_once: Collection[str]) 
                 "gets the data of this one)"
             )
 
-    pulumi.Output.all(made_with.output, asked).apply(tell)
+    pulumi.Output.all(made_with, asked).apply(tell)
+    return made_with.apply(lambda made: lambda key, value: made.get(key) == _digest(json.dumps(value, sort_keys=True)))
 
 
 def tell_region(draft: Draft, asked: str, actual: pulumi.Output[str]) -> None:
