@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -41,6 +42,31 @@ def test_an_account_is_its_folder_and_nobody_elses_to_read(tmp_path: Path, monke
     assert stat.S_IMODE(first.document.stat().st_mode) == 0o600
     assert stat.S_IMODE(first.folder.stat().st_mode) == 0o700
     assert Account.at(tmp_path / "other").tag != first.tag
+
+
+def test_the_address_of_a_package_index_is_not_reserved(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = "203.0.113.77"
+    others = frozenset(f"203.0.113.{n}" for n in range(1, 255)) - {free}
+    monkeypatch.setattr(network, "_addresses_of_indexes", lambda: others)
+    monkeypatch.setattr(network, "_routes", list)
+    monkeypatch.setattr(network, "_route", lambda _account: None)
+    assert network.reserve(account) == free
+
+
+def test_package_indexes_are_those_of_the_lock_and_of_apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = {"index.example": "203.0.113.80", "mirror.example": "203.0.113.81"}
+
+    def look_up(name: str, *_more: object) -> list[object]:
+        if name not in known:
+            raise OSError("unknown")
+        return [(0, 0, 0, "", (known[name], 0))]
+
+    (tmp_path / "uv.lock").write_text('source = { registry = "https://index.example/simple" } "https://gone.example/x"')
+    (tmp_path / "sources.list").write_text("deb http://mirror.example/debian trixie main\n")
+    monkeypatch.setattr(network, "_LOCK", tmp_path / "uv.lock")
+    monkeypatch.setattr(network, "_APT", tmp_path)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert network._addresses_of_indexes.__wrapped__() == set(known.values())
 
 
 def test_changes_at_once_lose_nothing(account: Account) -> None:

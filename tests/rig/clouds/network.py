@@ -1,15 +1,20 @@
 """Public addresses, and packet filters in front of the machines of an account.
 
 A public address (203.0.113.0/24, the documentation's) is one that nobody on this host has: the kernel's own routes are
-the list of what is taken, so that accounts never meet. It is mapped to a machine by destination translation, for the
-host and for machines. The host uses it as `OPERATOR`, an address of its own far from the machines' network, so that a
-rule which admits private networks does not admit the host.
+the list of what is taken, so that accounts never meet. Nor is it that of a package index: there are networks in which
+one has such an address, and all of the host would lose it. It is mapped to a machine by destination translation, for
+the host and for machines. The host uses it as `OPERATOR`, an address of its own far from the machines' network, so that
+a rule which admits private networks does not admit the host.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import random
+import re
+import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +31,8 @@ OPERATOR: Final = "198.51.100.1"
 """The address from which this host reaches public addresses: the operator's, somewhere in the internet."""
 
 _PUBLIC: Final = "203.0.113"
+_LOCK: Final = Path(__file__).resolve().parents[3] / "uv.lock"
+_APT: Final = Path("/etc/apt")
 _RESERVED_METRIC: Final = 20000  # a route that counts as long as there is no better one
 _BRIDGE_CALLS: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
@@ -33,7 +40,7 @@ _BRIDGE_CALLS: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 def reserve(account: Account) -> str:
     """A public address (203.0.113.0/24) that nobody on this host has; nothing answers there until it is assigned."""
     with _host_lock():
-        taken = {route["dst"] for route in _routes()}
+        taken = {route["dst"] for route in _routes()} | _addresses_of_indexes()
         free = [address for address in (f"{_PUBLIC}.{n}" for n in range(1, 255)) if address not in taken]
         if not free:
             raise CloudError(f"all addresses of {_PUBLIC}.0/24 are reserved by accounts on this host")
@@ -42,6 +49,18 @@ def reserve(account: Account) -> str:
             data["addresses"][address] = {"machine": "", "since": 0}
         _route(account)
     return address
+
+
+@functools.cache
+def _addresses_of_indexes() -> frozenset[str]:
+    """Where this host finds the package indexes that this project and the host's apt name."""
+    texts = [path.read_text() for path in (_LOCK, *sorted(_APT.glob("*.list")), *sorted(_APT.glob("**/*.sources")))]
+    names = {name for text in texts for name in re.findall(r"https?://([a-zA-Z0-9.-]+)", text)}
+    found = set()
+    for name in names:
+        with contextlib.suppress(OSError):
+            found |= {str(entry[4][0]) for entry in socket.getaddrinfo(name, None, socket.AF_INET)}
+    return frozenset(found)
 
 
 def assign(account: Account, address: str, machine: str) -> None:
