@@ -113,6 +113,15 @@ def test_an_app_without_an_entry_point_is_told_where_it_was_looked_for(tmp_path:
         detected(tmp_path, {"tasks.py": "print('hello')"})
 
 
+def test_an_error_names_some_of_the_files_and_an_app_that_lies_deeper(tmp_path: Path) -> None:
+    files = {f"job{number:02}.py": "" for number in range(12)}
+    with pytest.raises(DetectionError, match=r"in job00.py, .*, job09.py and 2 more\); set entry"):
+        detected(tmp_path, files)
+    files |= {"services/api/src/api/main.py": FASTAPI, "services/api/pyproject.toml": ""}
+    with pytest.raises(DetectionError, match=r"src/api/main.py makes one: set path to '.*/services/api', or set entry"):
+        detected(tmp_path, files)
+
+
 def test_files_that_are_no_python_are_passed_over(tmp_path: Path) -> None:
     assert detected(tmp_path, {"app.py": "app = Flask(", "main.py": FLASK}).target == "main:app"
 

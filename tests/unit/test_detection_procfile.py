@@ -54,9 +54,7 @@ def test_a_chained_web_line_is_taken_apart(tmp_path: Path) -> None:
         ("--access-logfile - --log-level debug --error-logfile -", {
             "accesslog": "-", "loglevel": "debug", "errorlog": "-",
         }),
-        ("--graceful-timeout 20 --no-sendfile -R", {
-            "graceful_timeout": 20, "sendfile": False, "enable_stdio_inheritance": True,
-        }),
+        ("--no-sendfile -R", {"sendfile": False, "enable_stdio_inheritance": True}),
         ("--bind 0.0.0.0:$PORT --workers $WEB_CONCURRENCY", {}),
     ],
 )  # fmt: skip
@@ -75,6 +73,7 @@ def test_gunicorns_flags_become_settings_by_name(tmp_path: Path, flags: str, opt
         ("--user www-data", "--user is left out: that is up to the app's own user"),
         ("-p /run/x.pid", "-p is left out: that is up to supervisor"),
         ("--certfile=x.pem", "--certfile is left out: that is up to nginx"),
+        ("--graceful-timeout 20", "--graceful-timeout is left out: that is up to the setting drain"),
         ("--reload", "--reload is left out: that is up to releases"),
         ("--access-logfile /var/log/a.log", "--access-logfile /var/log/a.log is left out: what is logged is in"),
         ("--sparkle 3", "--sparkle is not known to Slipway, and is left out"),

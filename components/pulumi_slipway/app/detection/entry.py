@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from .code import assignments, bare_name, calls, functions, imported_from
 from .recipe import DetectionError, Entry
@@ -28,6 +29,8 @@ _ASGI_MAKERS = {
     "Litestar": "Litestar",
     "get_asgi_application": "Django",
 }
+_SHOWN = 10
+"""Files that an error lists."""
 _MAKERS = _WSGI_MAKERS | _ASGI_MAKERS
 
 
@@ -48,11 +51,23 @@ def find_entry(tree: Tree) -> Found:
         found = entry_in(tree, module, file)
         if found:
             return found
+    shown = ", ".join(looked_at[:_SHOWN]) + (f" and {len(looked_at) - _SHOWN} more" if looked_at[_SHOWN:] else "")
     raise DetectionError(
         f"entry: no entry point found in {os.fspath(tree.folder)!r} (looked for an app or a create_app in "
-        f"{', '.join(looked_at) or 'Python files, of which there are none'}); "
+        f"{shown or 'Python files, of which there are none'}); {_elsewhere(tree, looked_at)}"
         'set entry, for example entry: "mypackage:create_app()" or "wsgi:application"'
     )
+
+
+def _elsewhere(tree: Tree, looked_at: Sequence[str]) -> str:
+    """A hint at an application that lies deeper, in a folder with requirements of its own."""
+    for file in tree.sources:
+        if file not in looked_at and entry_in(tree, "", file):
+            folders = [str(parent) for parent in PurePosixPath(file).parents][:-1]
+            for folder in reversed(folders):
+                if any(tree.has(f"{folder}/{name}") for name in ("pyproject.toml", "requirements.txt", "Pipfile")):
+                    return f"{file} makes one: set path to {os.fspath(tree.folder / folder)!r}, or "
+    return ""
 
 
 def entry_in(tree: Tree, module: str, file: str) -> Found | None:

@@ -37,7 +37,6 @@ _NUMBERS = {
     "-t": "timeout",
     "-w": "workers",
     "--backlog": "backlog",
-    "--graceful-timeout": "graceful_timeout",
     "--keep-alive": "keepalive",
     "--limit-request-field_size": "limit_request_field_size",
     "--limit-request-fields": "limit_request_fields",
@@ -89,6 +88,7 @@ _OURS = {
     "--ciphers": "nginx",
     "--ssl-version": "nginx",
     "--reload": "releases",
+    "--graceful-timeout": "the setting drain",
 }
 """What is not the app's to say on a server, and what sees to it."""
 _OURS_ALONE = {"-D", "--daemon", "--reuse-port", "--initgroups", "--reload"}
