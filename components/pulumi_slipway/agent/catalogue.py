@@ -78,7 +78,13 @@ def note_message(app: AppPaths, release: str, message: dict[str, Any]) -> None:
 def mark_good(app: AppPaths, release: str) -> None:
     """It served: it may be rolled back to."""
     files.write_json(app.release(release) / "good.json", {"at": time.time()})
-    (app.release(release) / "bad").unlink(missing_ok=True)
+    unmark_bad(app, release)
+
+
+def confirm_good(app: AppPaths, release: str) -> None:
+    """Of the live one: an agent that is killed once it has switched does not come to mark it."""
+    if app.release(release).is_dir() and not (app.release(release) / "good.json").exists():
+        mark_good(app, release)
 
 
 def mark_bad(app: AppPaths, release: str) -> None:
@@ -89,6 +95,10 @@ def mark_bad(app: AppPaths, release: str) -> None:
 
 def is_bad(app: AppPaths, release: str) -> bool:
     return (app.release(release) / "bad").exists()
+
+
+def unmark_bad(app: AppPaths, release: str) -> None:
+    (app.release(release) / "bad").unlink(missing_ok=True)
 
 
 def previous_good(app: AppPaths, live: str) -> str | None:

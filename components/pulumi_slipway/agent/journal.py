@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -13,11 +14,15 @@ from typing import Any
 
 from . import files, paths
 from .errors import AgentError, MissingUploadError
-from .progress import clean
+from .progress import clean, say
 
 Entry = dict[str, Any]
 
+LIVE = ("release", "rollback", "found")
+"""Actions whose entries tell, when they went well, what is live from then on."""
+
 _BLOCK = 64 * 1024
+_MANY = 200
 
 
 def machine_journal() -> Path:
@@ -46,6 +51,18 @@ def recorded(path: Path, action: str, **details: object) -> Iterator[Entry]:
         _append(path, {**entry, "ok": True, "seconds": _since(began)})
 
 
+def confirm(path: Path, release: str) -> None:
+    """Have the journal end with what is live: an agent that is killed once it has switched writes no line about it."""
+    if live(path) != release:
+        _append(path, {"at": _now(), "action": "found", "release": release, "ok": True})
+
+
+def live(path: Path) -> str | None:
+    """The release that is live according to the journal."""
+    told = (e.get("release") for e in reversed(read(path, _MANY)) if e.get("ok") and e.get("action") in LIVE)
+    return next(told, None)
+
+
 def read(path: Path, lines: int) -> list[Entry]:
     """The last entries, oldest first. Half a line (of a power cut) is left out."""
     try:
@@ -71,14 +88,23 @@ def line(entry: Entry) -> str:
 
 
 def _append(path: Path, entry: Entry) -> None:
+    """What is done stays done when a full disk takes no line more about it."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        _write(path, entry)
     except FileNotFoundError:  # the app was just removed, with its journal
         return
+    except OSError as error:
+        say(f"warning: the journal {path} cannot be written: {error.strerror}")
+
+
+def _write(path: Path, entry: Entry) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, (("\n" if torn else "") + line(entry) + "\n").encode())
+        data = (("\n" if torn else "") + line(entry) + "\n").encode()
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import certificate, database, files, paths, request
+from . import certificate, database, files, journal, paths, request
 from .errors import AgentError
 from .facts import agent_digest, facts
 from .paths import AppPaths
@@ -57,8 +57,8 @@ def _app(app: AppPaths) -> dict[str, Any]:
         live = read_live(app)
     except AgentError:
         live = None
-    # A switch that was interrupted is no state to be content with: the next run finishes it.
-    settled = live is not None and serving(app) == live.slot
+    # A release that was interrupted is no state to be content with: the next run finishes it, and writes it down.
+    settled = live is not None and serving(app) == live.slot and journal.live(app.journal) == live.release
     return {
         "claimed": True,
         "claim_serial": claim.get("serial", 0),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from . import catalogue, claim, files, hold, request, rollout, slots
@@ -11,6 +14,7 @@ from .journal import recorded
 from .lock import app_lock, held
 from .paths import AppPaths
 from .progress import say
+from .record import Live, read_live
 from .request import Document
 from .rollout import Clock
 from .site import recover
@@ -50,7 +54,19 @@ def rollback(document: Document) -> dict[str, Any]:
             # by what was last said of this machine: the earlier release may be of a time when nothing was
             strategy = (files.read_json(app.release(live.release) / "release.json") or {}).get("strategy")
             entry["seconds_of"] = clock.parts
-            rollout.roll_out(app, supervisor, live, target, live.serial, clock, strategy)
-            if not returning:  # to one that was left before: that was the mistake, and not what is left now
-                catalogue.mark_bad(app, live.release)
+            # to one that was left before: that was the mistake, and not what is left now
+            with contextlib.nullcontext() if returning else _left(app, live):
+                rollout.roll_out(app, supervisor, live, target, live.serial, clock, strategy)
         return {"app": app.app, "release": target, "previous": live.release, "seconds": clock.parts}
+
+
+@contextmanager
+def _left(app: AppPaths, live: Live) -> Iterator[None]:
+    """The release is left for good, unless the block fails: marked beforehand, so that a kill does not forget it."""
+    catalogue.mark_bad(app, live.release)
+    try:
+        yield
+    except BaseException:
+        if read_live(app) == live:
+            catalogue.unmark_bad(app, live.release)
+        raise

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import files, users
+from . import catalogue, files, journal, users
 from .paths import SLOTS, AppPaths, other_slot
 from .progress import say
 from .record import Live, read_live, serving, write_live
@@ -104,6 +104,8 @@ def rebuild(app: AppPaths) -> Live | None:
         app.start_flag(live.slot).touch(mode=0o644)
         files.replace_link(app.run_live, live.slot)
         files.replace_link(app.live_link, Path("slots") / live.slot)
+        catalogue.confirm_good(app, live.release)
+        journal.confirm(app.journal, live.release)
     return live
 
 
