@@ -93,6 +93,21 @@ def test_a_second_release_waits_for_the_first_and_tells_for_whom(app: App, fresh
     assert app.server.text() == "newer"
 
 
+def test_a_second_release_that_is_not_to_wait_fails_at_once(app: App, fresh_id: str) -> None:
+    request = app.release_request(fresh_id, source("new"))
+    request["commands"]["release"] = ["sleep 1.5"]
+    second = app.release_request(f"{fresh_id}-b", source("newer"), lock_wait=0)
+    first = threading.Thread(target=app.server.run_agent, args=("release", request))
+    first.start()
+    time.sleep(0.7)
+    done = app.server.run_agent("release", second)
+    first.join()
+    assert done.returncode == 1
+    assert "app-shared is locked by process" in done.stderr
+    assert "waiting" not in done.stderr
+    assert app.server.text() == "new"
+
+
 def test_a_migration_whose_agent_was_killed_is_waited_for(app: App, fresh_id: str) -> None:
     note = "/srv/shared/shared/data/order"
     request = app.release_request(fresh_id, source("new"))

@@ -107,6 +107,9 @@ class Releases(RuleBasedStateMachine):
 
     @precondition(lambda self: self.asked)
     @rule(die=_die)
+    def disturbed_rollback(self, die: int | None) -> None:
+        self.rollback(die)
+
     def rollback(self, die: int | None) -> None:
         before, possible = self.live, self.good - {self.live}
         answer = self._run("rollback", {"app": APP, "owner": OWNER}, die)
@@ -123,6 +126,11 @@ class Releases(RuleBasedStateMachine):
             self.good.discard(before)  # type: ignore[arg-type]
         if not answer["killed"]:
             self._check()
+
+    @precondition(lambda self: self.asked)
+    @rule()
+    def undisturbed_rollback(self) -> None:
+        self.rollback(None)
 
     @precondition(lambda self: self.asked)
     @rule()

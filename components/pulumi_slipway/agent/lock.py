@@ -52,9 +52,8 @@ def _acquire(descriptor: int, path: Path, name: str, wait: float) -> None:
         except BlockingIOError:
             holder = _holder(path)
             if time.monotonic() >= deadline:
-                raise AgentError(
-                    f"{name} is locked by {holder}; waited {wait:.0f} s. Run this again when that is done"
-                ) from None
+                waited = f"; waited {wait:.0f} s" if wait else ""
+                raise AgentError(f"{name} is locked by {holder}{waited}. Run this again when that is done") from None
             if not told:
                 say(f"waiting for {holder}")
                 told = True

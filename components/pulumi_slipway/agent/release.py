@@ -15,6 +15,7 @@ from . import (
     files,
     hints,
     hold,
+    lock,
     paths,
     progress,
     request,
@@ -50,7 +51,7 @@ def release(document: Document) -> dict[str, Any]:
         progress.hide(request.variables(document, key).values())
     wanted = Wanted.read(document)
     with (
-        held(app_lock(app.app), f"release {wanted.id} of {app.app}"),
+        held(app_lock(app.app), f"release {wanted.id} of {app.app}", request.number(document, "lock_wait", lock.WAIT)),
         recorded(app.journal, "release", release=wanted.id, serial=serial, **message) as entry,
         hints.hinted(),
     ):

@@ -90,6 +90,8 @@ class AppArgs(TypedDict):
     """Seconds that the old release may take to finish its requests; default: 30."""
     keep: NotRequired[int]
     """Releases kept on the server, the live one included; default: 5."""
+    lock_wait: NotRequired[int]
+    """Seconds that a release waits for another one of the same app to end, 0: it fails at once; default: 60."""
     archive_limit: NotRequired[int]
     """MiB that the source may hold; default: 200."""
     dependencies: NotRequired[str]
@@ -158,6 +160,7 @@ class CheckedApp:
     strategy: str
     drain: int
     keep: int
+    lock_wait: int
     dependencies: Dependencies
     python_mirror: str | None
     system_packages: tuple[str, ...]
@@ -192,6 +195,7 @@ def check(args: AppArgs) -> CheckedApp:
         strategy=_strategy(args.get("strategy", "start-first")),
         drain=_at_least("drain", args.get("drain", 30), 0),
         keep=_at_least("keep", args.get("keep", 5), 2),
+        lock_wait=_at_least("lock_wait", args.get("lock_wait", 60), 0),
         dependencies=dependencies,
         python_mirror=_mirror(args.get("python_mirror")),
         system_packages=_packages("system_packages", args.get("system_packages", ())),

@@ -191,6 +191,7 @@ def _release(
             "strategy": app.strategy,
             "drain": app.drain,
             "keep": app.keep,
+            "lock_wait": app.lock_wait,
         }
 
     if observed is not None:

@@ -73,6 +73,7 @@ class AppSettings(Strict):
     )
     drain: int = Field(default=30, description="seconds for the old release to finish its requests")
     keep: int = Field(default=5, description="releases kept on the server")
+    lock_wait: int = Field(default=60, description="seconds to wait for another release; 0: fail at once")
     archive_limit: int = Field(default=200, description="MiB that the source may hold")
     dependencies: str | None = Field(default=None, description="file that says what the app needs; default: found")
     python: str | None = Field(default=None, description='version of Python, as "3.12"; default: the server\'s own')
