@@ -36,6 +36,11 @@ class RunningLoad:
             raise RuntimeError(f"the load generator gave up: {self._said().strip()}")
         return LoadResult.from_json((self._folder / "result.json").read_text())
 
+    def finish(self) -> LoadResult:
+        """Send nothing more, and wait for what is under way."""
+        self._process.terminate()
+        return self.wait()
+
     def stop(self) -> None:
         """End the process, if it still runs."""
         self._process.kill()

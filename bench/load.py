@@ -16,8 +16,10 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import ssl
 import sys
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ from bench.targets import RefusedTargetError, Target, parse_target
 __all__ = ["LoadResult", "LoadSpec", "Sample", "generate", "run_load"]
 
 MARKER = r'data-marker="([^"]*)"'
+
+_over = threading.Event()
+"""Somebody has asked the command to send no more."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class _Generator:
             wait = self._start + due - loop.time()
             # Even when late it must let go, or the requests already made would not leave.
             await asyncio.sleep(max(wait, 0))
+            if _over.is_set():
+                break
             tasks.append(asyncio.create_task(self._one(due)))
         samples = await asyncio.gather(*tasks)
         for connection in self._idle:
@@ -201,6 +208,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.ca is not None and not args.ca.is_file():
             raise FileNotFoundError(f"--ca {args.ca}: there is no such file")
         _go_first()
+        signal.signal(signal.SIGTERM, lambda *_: _over.set())
         print(f"{args.rate:g} requests a second for {args.seconds:g} s to {url}", file=sys.stderr, flush=True)
         result = run_load(url, **options)
     except (RefusedTargetError, OSError, re.error) as error:

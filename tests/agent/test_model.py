@@ -31,7 +31,7 @@ from tests.agent.server import pack
 
 SEED = int(os.environ.get("SLIPWAY_SEED", "1"))
 SEQUENCES = int(os.environ.get("SLIPWAY_SEQUENCES", "200"))
-STEPS = 6
+STEPS = 5
 """Of a sequence, at most."""
 MOMENTS = 80
 """About as many changes to the disk has a release. A kill that comes too late does not happen."""

@@ -411,6 +411,14 @@ def test_load_in_the_background_says_why_it_gave_up() -> None:
         running.wait()
 
 
+def test_load_in_the_background_can_be_finished_early() -> None:
+    with Server(well) as server, start_load(server.url, 100, 60) as running:
+        time.sleep(0.3)
+        found = running.finish()
+    assert 0 < found.total < 1000
+    assert found.failed == 0
+
+
 def test_load_in_the_background_ends_with_its_block() -> None:
     with Server(well) as server, start_load(server.url, 100, 60) as running:
         process = running._process
