@@ -33,9 +33,9 @@ SEED = int(os.environ.get("SLIPWAY_SEED", "1"))
 SEQUENCES = int(os.environ.get("SLIPWAY_SEQUENCES", "200"))
 STEPS = 5
 """Of a sequence, at most."""
-MOMENTS = 80
+MOMENTS = 84
 """About as many changes to the disk has a release. A kill that comes too late does not happen."""
-LATE = 50
+LATE = 60
 """About that one is the decision."""
 
 _die = st.none() | st.integers(1, MOMENTS) | st.integers(LATE, MOMENTS)
