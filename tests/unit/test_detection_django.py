@@ -132,6 +132,14 @@ def test_so_does_a_procfile(tmp_path: Path) -> None:
     assert recipe.reason == said
 
 
+def test_a_development_server_of_a_procfile_gives_way(tmp_path: Path) -> None:
+    line = "web: python manage.py runserver --settings=mysite.settings.dev 0.0.0.0:$PORT"
+    recipe = detected(tmp_path, {**SPLIT, "Procfile": line})
+    assert recipe.target == "mysite.wsgi:application"
+    assert recipe.variables["DJANGO_SETTINGS_MODULE"] == "mysite.settings.dev"
+    assert recipe.notes[0].startswith("the Procfile's web line runs runserver, a server for development: gunicorn")
+
+
 def test_a_collecting_procfile_collects_once(tmp_path: Path) -> None:
     line = "release: python manage.py collectstatic --no-input && python manage.py migrate"
     recipe = detected(tmp_path, {**SPLIT, "Procfile": line})

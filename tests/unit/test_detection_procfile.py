@@ -113,6 +113,19 @@ def test_a_configuration_file_of_gunicorn_is_named(tmp_path: Path) -> None:
     assert "gunicorn's configuration file gone.py is not in the source, and is left out" in recipe.notes
 
 
+@pytest.mark.parametrize("procfile", ["", "web: gunicorn\n"])
+def test_it_may_name_the_application(tmp_path: Path, procfile: str) -> None:
+    files = {
+        "shop/__init__.py": FLASK,
+        "app.py": FLASK,
+        "gunicorn.conf.py": "wsgi_app = 'shop:app'",
+        "Procfile": procfile,
+    }
+    recipe = detected(tmp_path, files)
+    assert recipe.target == "shop:app"
+    assert recipe.reason == "Flask: shop/__init__.py, gunicorn.conf.py, WSGI shop:app"
+
+
 @pytest.mark.parametrize(
     ("line", "target", "kind"),
     [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import dotenv
+from .code import assignments, text_of
 from .django import Project
 from .entry import Found, find_entry, kind_of, maker_of
 from .flask import find_flask_app
@@ -56,6 +57,9 @@ def find_served(tree: Tree, said: Said, web: WebLine, project: Project | None) -
         return _given(tree, said.entry, said.kind, roots, "the setting entry", check=True)
     if web.target is not None:
         return _given(tree, web.target, said.kind or web.kind, roots, PROCFILE)
+    configured = _configured(tree, web)
+    if configured is not None:
+        return _given(tree, configured[0], said.kind or web.kind, roots, configured[1])
     notes = _not_understood(web)
     if project:
         if project.entry is None:
@@ -107,6 +111,18 @@ def _roots(web: WebLine, project: Project | None) -> tuple[str, ...]:
     """Where modules are imported from, each "" or with a / at its end."""
     folders = [f"{web.folder}/" if web.folder not in ("", ".") else "", project.root if project else "", "", "src/"]
     return tuple(dict.fromkeys(folders))
+
+
+def _configured(tree: Tree, web: WebLine) -> tuple[str, str] | None:
+    """The application that gunicorn's own configuration file names, and that file."""
+    file = str(web.options.get("config", "gunicorn.conf.py"))
+    module = tree.module(file)
+    named = (
+        [text for name, value in assignments(module) if name == "wsgi_app" and (text := text_of(value))]
+        if module
+        else []
+    )
+    return (named[-1] if ":" in named[-1] else f"{named[-1]}:application", file) if named else None
 
 
 def _flask_app(tree: Tree, said: Said) -> tuple[str, str] | None:
