@@ -119,6 +119,25 @@ def test_confirmed_by_fresh_logins_it_stays_and_ends_when_it_is_not_wished_for_a
     house.shell("pkill -f '[h]ttp.server 8099' || true")
 
 
+def test_a_rule_that_is_added_or_taken_away_takes_effect_on_a_closed_machine(house: Guesthouse) -> None:
+    before = _settings(house)
+    rules = house.request.firewall
+    extra = {"name": "extra", "port": 8099, "protocol": "tcp", "sources": ["0.0.0.0/0", "::/0"]}
+    house.shell("ufw allow 8098/tcp >/dev/null")
+    for wanted in ([*rules, extra], rules):
+        done = house.adopt(harden=True, firewall=wanted)
+        assert done.returncode == 0, done.stderr
+        added = house.shell("ufw show added")
+        assert ("8099/tcp" in added) is (extra in wanted)
+        assert "8098/tcp" in added, "the owner's own rule"
+        assert "8099" in house.shell("iptables -S ufw-user-input") or extra not in wanted
+        _log_in(house)
+    done = house.adopt(harden=False)
+    assert done.returncode == 0, done.stderr
+    assert _settings(house) == before
+    house.shell("ufw delete allow 8098/tcp >/dev/null")
+
+
 def test_unconfirmed_it_is_taken_back(house: Guesthouse) -> None:
     before = _settings(house)
     _harden(house)

@@ -73,6 +73,57 @@ command.local.Command("c", create="echo create TRIGGER >> LOG", update="echo upd
     assert log.read_text().splitlines() == ["create one", "create two", "delete one"]
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_destroy_without_a_preview_meets_a_protected_resource_that_nothing_waits_for_first(
+    guarded: bool, engine: Engine
+) -> None:
+    """What `servers/common.py` relies on, and what happens without it: resources go in rounds, those that nothing waits
+    for first, and a round with a failure is the last."""
+    log = engine.folder / "log"
+    program = """
+import pulumi, pulumi_command as command
+GUARDED = True
+def after(*others, protect=False):
+    return pulumi.ResourceOptions(depends_on=list(others), protect=protect)
+address = command.local.Command("address", create="true", delete="echo address >> LOG", opts=after(protect=True))
+assigned = command.local.Command("assigned", create="true", delete="echo assigned >> LOG", opts=after(address))
+arrive = command.local.Command("arrive", create="true", opts=after(assigned))
+if GUARDED:
+    pulumi.Stash("protected", input="", opts=after(arrive, protect=True))
+command.local.Command("release", create="true", opts=after(arrive))
+""".replace("LOG", str(log))
+    project = engine.project(program.replace("GUARDED = True", f"GUARDED = {guarded}"))
+    engine.up(project)
+    said = engine.pulumi("destroy", "--yes", "--skip-preview", project=project, check=False).stdout
+    assert "cannot be deleted" in said
+    assert (log.read_text().splitlines() if log.exists() else []) == ([] if guarded else ["assigned"])
+    (project / "__main__.py").write_text(program.replace("protect=True", "protect=False"))
+    engine.up(project)
+    engine.pulumi("destroy", "--yes", "--skip-preview", project=project)
+    assert engine.resources() == []
+
+
+def test_a_stash_that_ignores_its_input_keeps_what_it_was_given_first(engine: Engine) -> None:
+    """What `servers/later.py` relies on: also for what a preview does not know yet, and for what a refresh reads."""
+    program = """
+import pulumi, pulumi_random as random
+word = random.RandomId("word", byte_length=LENGTH).hex
+kept = pulumi.Stash("kept", input={"word": word}, opts=pulumi.ResourceOptions(ignore_changes=["input"]))
+pulumi.export("kept", kept.output)
+pulumi.export("word", word)
+"""
+    project = engine.project(program.replace("LENGTH", "4"))
+    engine.pulumi("preview", project=project)
+    engine.up(project)
+    first = engine.outputs()["word"]
+    (project / "__main__.py").write_text(program.replace("LENGTH", "5"))
+    engine.up(project)
+    assert engine.outputs()["word"] != first
+    assert engine.outputs()["kept"] == {"word": first}
+    engine.pulumi("refresh", "--yes", "--skip-preview", project=project)
+    engine.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", project=project)
+
+
 def test_a_failed_update_keeps_the_old_state(engine: Engine) -> None:
     """DESIGN, steps: "a failed step keeps the old state, so that reverting the source is clean"."""
     program = 'import pulumi_command as command\ncommand.local.Command("c", create="COMMAND")\n'

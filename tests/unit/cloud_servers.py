@@ -76,6 +76,19 @@ def check_ready_at(recorder: Recorder, address: str, machine: str) -> None:
     assert recorder["server-ready-1"].deletedWith.endswith("::server-machine-1")
 
 
+def check_refreshed(run: Run, engine: Engine, make: Callable[[], Any], token: str, key: str) -> None:
+    """That its static address is the machine's own by now changes nothing; another machine is reached by its own."""
+    first = run(make)
+    engine.stashed["server-first-address-1"] = dict(first.input("server-first-address-1", "input"))
+    engine.outputs[token][key] = "203.0.113.9"
+    refreshed = run(make)
+    assert list(refreshed["server-first-address-1"].ignoreChanges) == ["input"]
+    for name in ("server-ready-1", "server-data", "server-arrive-1", "server-access-1"):
+        assert refreshed.input(name, "stdin") == first.input(name, "stdin"), name
+    engine.outputs[token] |= {key: "198.51.100.8", "id": "another-machine"}
+    assert json.loads(run(make).input("server-ready-1", "stdin"))["address"] == "198.51.100.8"
+
+
 def check_protection(recorder: Recorder, protected: set[str]) -> None:
     """These resources are protected, and no other."""
     assert {name for name in recorder.names if recorder[name].protect} == protected

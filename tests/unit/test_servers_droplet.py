@@ -92,7 +92,7 @@ def test_the_old_assignment_goes_first_since_removed_later_it_could_take_the_add
 
 
 def test_data_and_address_are_protected(run: Run) -> None:
-    cloud_servers.check_protection(run(server), {"server-address", "server-data"})
+    cloud_servers.check_protection(run(server), {"server-address", "server-data", "server-protected"})
 
 
 def test_an_experiment_protects_nothing(run: Run) -> None:

@@ -17,7 +17,7 @@ from tests.unit import cloud_servers
 from tests.unit.cloud_servers import Run
 from tests.unit.mocks import Engine
 
-PROTECTED = {"server-address", "server-data"}
+PROTECTED = {"server-address", "server-data", "server-protected"}
 IGNORED = {"ami", "associatePublicIpAddress", "keyName", "subnetId", "userData", "userDataBase64"}
 
 
@@ -92,6 +92,10 @@ def test_the_address_moves_to_the_new_machine_before_it_is_taken_from_the_old(ru
     # one association, replaced: made anew first, and then the old one, which is no more, is removed
     assert recorder.input("server-assignment", "allowReassociation") is True
     assert not recorder["server-assignment"].deleteBeforeReplace
+
+
+def test_a_refresh_that_finds_the_static_address_on_the_machine_changes_nothing(run: Run, engine: Engine) -> None:
+    cloud_servers.check_refreshed(run, engine, server, "aws:ec2/instance:Instance", "publicIp")
 
 
 def test_data_and_address_are_protected_but_not_the_machine(run: Run) -> None:

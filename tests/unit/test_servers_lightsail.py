@@ -87,8 +87,12 @@ def test_address_and_ports_are_taken_from_the_old_before_they_are_given_to_the_n
     assert recorder["server-firewall-1"].deleteBeforeReplace
 
 
+def test_a_refresh_that_finds_the_static_address_on_the_machine_changes_nothing(run: Run, engine: Engine) -> None:
+    cloud_servers.check_refreshed(run, engine, server, "aws:lightsail/instance:Instance", "publicIpAddress")
+
+
 def test_data_and_address_are_protected(run: Run) -> None:
-    cloud_servers.check_protection(run(server), {"server-address", "server-data"})
+    cloud_servers.check_protection(run(server), {"server-address", "server-data", "server-protected"})
 
 
 def test_an_experiment_protects_nothing(run: Run) -> None:

@@ -129,7 +129,7 @@ def test_the_former_machine_is_named_until_an_app_serves_on_the_new_one(
 
 def test_data_and_address_are_protected(run: Run) -> None:
     cloud_servers.check_protection(run(server), {"server-data"})
-    cloud_servers.check_protection(run(reserved), {"server-address", "server-data"})
+    cloud_servers.check_protection(run(reserved), {"server-address", "server-data", "server-protected"})
 
 
 def test_an_experiment_protects_nothing(run: Run) -> None:

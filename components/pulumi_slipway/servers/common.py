@@ -224,6 +224,7 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> pul
             opts=pulumi.ResourceOptions(parent=server, depends_on=[assigned], deleted_with=made.resource),
         )
         host = host_from(arrive.stdout)
+        _guard(draft, arrive)
     _access(draft, made, host)
     server.machine = made.resource
     server.host = host
@@ -231,6 +232,16 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> pul
     server.address = host["address"]
     former: pulumi.Output[str] = data.stdout.apply(lambda text: json.loads(text).get("former", ""))
     return former
+
+
+def _guard(draft: Draft, arrive: pulumi.Resource) -> None:
+    """What a destroy comes upon first, as nothing waits for it: without a preview, it would take the address from the
+    machine before it came to the address itself, or to the data, and stopped."""
+    pulumi.Stash(
+        f"{draft.name}-protected",
+        input="address and data",
+        opts=pulumi.ResourceOptions(parent=draft.server, depends_on=[arrive], protect=not draft.experiment),
+    )
 
 
 def _access(draft: Draft, made: Made, host: pulumi.Output[Host]) -> None:

@@ -26,7 +26,7 @@ from .common import (
 from .forms import AMI, INSTANCE_TYPE, SUBNET
 from .grantee import granted
 from .images import DEFAULT_IMAGE, check_image, newest_image
-from .later import first_value, tell_later
+from .later import first_address, first_value, tell_later
 from .openings import Opening, check_openings, openings
 from .sizes import INSTANCE_TYPE as DEFAULT_INSTANCE_TYPE
 from .sizes import check_memory
@@ -98,11 +98,10 @@ class Ec2Server(Server):
                 opts=opts,
             )
 
-        # The address that it was made with goes when the elastic IP comes. `pulumi refresh` takes note of that; the
-        # steps that were told the former one then run once more, and find nothing to do.
+        own_address = first_address(draft, machine.id, machine.public_ip)
         finish(
             draft,
-            Made(machine, machine.id, draft.hostname, machine.public_ip, machine.private_ip),
+            Made(machine, machine.id, draft.hostname, own_address, machine.private_ip),
             StaticAddress(address.public_ip, assign),
         )
         self.security_group_id = group.id

@@ -28,6 +28,18 @@ def first_value(draft: Draft, suffix: str, value: pulumi.Input[Any]) -> pulumi.O
     return kept.output
 
 
+def first_address(draft: Draft, machine: pulumi.Output[str], address: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The `address` that the machine of this id had when it was new.
+
+    Where a cloud takes that away when the static one comes, a refresh takes note: the steps that were told it would run
+    once more, and a preview would show all that follows them as unknown.
+    """
+    first = first_value(draft, "first-address", {"id": machine, "address": address})
+    return pulumi.Output.all(first, machine, address).apply(
+        lambda known: known[0]["address"] if known[0]["id"] == known[1] else known[2]
+    )
+
+
 def tell_later(
     draft: Draft, args: Mapping[str, Any], at_once: Collection[str]
 ) -> pulumi.Output[Callable[[str, Any], bool]]:

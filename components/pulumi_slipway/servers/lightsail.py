@@ -14,7 +14,7 @@ from .checks import check_known
 from .common import Draft, MachineArgs, Made, Server, StaticAddress, begin, check_machine, finish, user_data
 from .forms import AWS_ZONE, BLUEPRINT, BUNDLE
 from .grantee import granted
-from .later import tell_later
+from .later import first_address, tell_later
 from .openings import Opening, openings
 from .sizes import BUNDLE as DEFAULT_BUNDLE
 from .sizes import check_memory
@@ -79,7 +79,8 @@ class LightsailServer(Server):
             )
 
         # The machine is ready only once its ports are as they have to be.
-        own_address = pulumi.Output.all(machine.public_ip_address, ports.id).apply(lambda known: str(known[0]))
+        first = first_address(draft, machine.id, machine.public_ip_address)
+        own_address = pulumi.Output.all(first, ports.id).apply(lambda known: str(known[0]))
         finish(
             draft,
             Made(machine, machine.id, machine.name, own_address, machine.private_ip_address, PATIENCE),
