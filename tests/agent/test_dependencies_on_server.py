@@ -159,6 +159,31 @@ def test_a_pylock_is_installed(app: App, tmp_path: Path) -> None:
     assert site(app) == "2.1.2"
 
 
+def test_what_compiling_takes_is_there_for_the_environment_alone(app: App, tmp_path: Path) -> None:
+    setup = (
+        "from setuptools import Extension, setup\n"
+        "setup(name='native', version='1', ext_modules=[Extension('native', ['native.c'])])\n"
+    )
+    source = (
+        "#include <Python.h>\n"
+        'static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "native", NULL, -1, NULL};\n'
+        "PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }\n"
+    )
+    files = {
+        "requirements.txt": "./native\n",
+        "native/setup.py": setup,
+        "native/native.c": source,
+        "web.py": web("native.__name__", "import native"),
+    }
+    with pytest.raises(AgentFailed, match=r"build_packages: \[\]"):
+        released(app, tmp_path, files)
+    before = app.server.shell("dpkg-query --show")
+    released(app, tmp_path, files, packages={"build": []})
+    assert site(app) == "native"
+    assert app.server.shell("dpkg-query --show") == before
+    assert app.server.shell("ls /var/lib/slipway/packages-for-a-while.json", check=False) == ""
+
+
 def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tmp_path: Path) -> None:
     app.server.shell("apt-get -q update; apt-get -q -y install libmagic1t64 || apt-get -q -y install libmagic1")
     names = app.server.shell("dpkg-query --show --showformat='${Package}\\n' 'libmagic*'").split()
@@ -168,3 +193,70 @@ def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tm
     assert site(app) == "clean"
     assert "libmagic" not in app.server.shell("dpkg-query --show")
     assert app.server.shell("ls /var/lib/slipway/packages-for-a-while.json", check=False) == ""
+
+
+def test_a_missing_library_is_told_with_the_setting_that_brings_it(app: App, tmp_path: Path) -> None:
+    files = {"web.py": web("'found'", "import ctypes\nctypes.CDLL('libpq.so.5')")}
+    with pytest.raises(AgentFailed, match=r"system_packages: \[libpq5\]"):
+        released(app, tmp_path, files)
+    released(app, tmp_path, files, packages={"system": ["libpq5"]})
+    assert site(app) == "found"
+    app.server.shell("dpkg-query --status libpq5")
+
+
+def _offer_python(app: App, version: str) -> None:
+    """Have uv on this server find a Python of that version: its own one, as an archive to fetch."""
+    app.server.shell(
+        """
+        set -e
+        minor=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        place=/opt/offered; rm -rf $place; mkdir -p $place/python/bin $place/python/lib
+        cp /usr/bin/python$minor $place/python/bin/
+        ln -s python$minor $place/python/bin/python3
+        cp -r /usr/lib/python$minor $place/python/lib/
+        find $place -type l '(' -lname '/*' -o -lname '../../*' ')' -delete
+        tar -C $place -czf $place/python.tar.gz python; rm -r $place/python
+        chmod -R a+rX $place
+        """
+    )
+    major, minor, patch = (int(number) for number in version.split("."))
+    machine = app.server.shell("uname -m").strip()
+    offered = {
+        "name": "cpython",
+        "arch": {"family": machine, "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": major,
+        "minor": minor,
+        "patch": patch,
+        "prerelease": "",
+        "variant": None,
+        "url": "file:///opt/offered/python.tar.gz",
+        "sha256": app.server.shell("sha256sum /opt/offered/python.tar.gz").split()[0],
+        "build": "20260101",
+    }
+    document = json.dumps({f"cpython-{version}-linux-{machine}-gnu": offered})
+    app.server.shell(f"cat > /opt/offered/list.json <<'END'\n{document}\nEND")
+    app.server.shell("echo UV_PYTHON_DOWNLOADS_JSON_URL=/opt/offered/list.json >> /etc/slipway/environment")
+
+
+def test_a_python_that_uv_fetches_is_roots_own_and_goes_with_its_last_release(app: App, tmp_path: Path) -> None:
+    minor = app.server.shell("/usr/bin/python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").strip()
+    wanted = f"{minor}.99"
+    before = app.server.shell("cat /etc/slipway/environment")
+    _offer_python(app, wanted)
+    try:
+        record = released(
+            app, tmp_path, {"web.py": web("sys.base_prefix", "import sys")}, python={"version": wanted, "mirror": None}
+        )
+        assert record["interpreter"] == wanted
+        assert site(app).startswith(f"/srv/needy/pythons/{wanted}/cpython-{wanted}-")
+        assert app.server.shell("find /srv/needy/pythons ! -user root -o -perm -o=w ! -type l") == ""
+        for _ in range(2):
+            released(app, tmp_path, {}, keep=2, python={"version": minor, "mirror": None})
+            assert site(app) == "/usr"
+        assert app.server.shell("ls /srv/needy/pythons") == ""
+        with pytest.raises(AgentFailed, match="fetching Python 3.9 failed.*: .* set python_mirror to one"):
+            released(app, tmp_path, {}, python={"version": "3.9", "mirror": "file:///nowhere"})
+    finally:
+        app.server.shell(f"rm -r /opt/offered; cat > /etc/slipway/environment <<'END'\n{before}\nEND")

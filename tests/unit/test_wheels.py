@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -155,11 +156,14 @@ def index(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             for name in names
         ]
 
-    def transitive(requirements: list[str], constraints: list[str], machine: Machine) -> tuple[str, str] | None:
+    def without_wheel(requirements: list[str], constraints: list[str], machine: Machine) -> tuple[str, str] | None:
+        lacking = [each for each in pinned(requirements, constraints, machine) if not each.wheels]
+        if lacking:
+            return lacking[0].name, "1"
         return ("deep", "7") if "deeper" in constraints else None
 
     monkeypatch.setattr(resolve, "pinned", pinned)
-    monkeypatch.setattr(resolve, "transitive", transitive)
+    monkeypatch.setattr(resolve, "without_wheel", without_wheel)
     monkeypatch.setattr(sources, "takes_compiler", lambda url: {"uwsgi": True, "deep": True}.get(Path(url).name, False))
     return asked
 
@@ -171,13 +175,14 @@ def index(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("flask\nplain\n", ""),
         ("flask\nuwsgi\n", "uwsgi 1 has no wheel for Python 3.13 on Debian 13 .*: set build_packages: "),
         ("flask\n-c limits.txt\n", "deep 7 has no wheel"),
+        ("flask\nuwsgi\nplain\n-c limits.txt\n", "uwsgi 1, deep 7 have no wheels"),
+        ("flask==1\nuwsgi==1 ; python_version > '3'\n-c limits.txt\n", "uwsgi 1 has no wheel"),
         ("-e .\nour @ git+https://git.example/x\n", ""),
     ],
 )
 def test_requirements_are_resolved_for_the_server(
     tmp_path: Path, index: list[str], requirements: str, problem: str
 ) -> None:
-    import re
 
     tree(tmp_path, requirements_dot_txt=requirements, limits_dot_txt="deeper\n")
     found = check(find_dependencies(tmp_path), DEBIAN_13, False)

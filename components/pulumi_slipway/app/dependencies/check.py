@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from . import cache, resolve, sources
 from .found import Dependencies
-from .locked import Locked
+from .locked import Locked, normal
 from .machine import Machine
 from .python import IMAGES, remedies
 from .requirement_files import Requirements
@@ -115,20 +115,21 @@ def _of_unlocked(dependencies: Dependencies, wanted: Requirements, machine: Mach
     lines = [line for line in wanted.lines if _is_of_index(line)]
     if not lines:
         return _Wheels()
+    # A list that pins all is complete, as tools make it: what it may leave out comes in its newest version.
+    complete = all(map(_is_pinned, lines))
+    first = None if complete else resolve.without_wheel(lines, wanted.constraints, machine)
+    if not complete and first is None:
+        return _Wheels()
     try:
-        packages = resolve.pinned(lines, wanted.constraints, machine)
+        without = lacking(resolve.pinned(lines, wanted.constraints, machine), machine)
     except resolve.FailedError as error:
         raise UnknownError(str(error)[-300:]) from None
-    without = lacking(packages, machine)
+    direct = {each.package.name for each in without}
+    if first is not None and normal(first[0]) in direct:  # on the way down there may be more
+        others = [line for line in lines if not direct.intersection(Requirements([line]).names)]
+        first = resolve.without_wheel(others, wanted.constraints, machine)
+    without += [Lacking(Locked(*first), False)] if first else []
     found = _sorted_out(without, machine)
-    # a list that pins all is complete, as tools make it; what it may leave out comes in its newest version
-    if (
-        not without
-        and not all(map(_is_pinned, lines))
-        and (further := resolve.transitive(lines, wanted.constraints, machine))
-    ):
-        without = [Lacking(Locked(*further), False)]
-        found = _sorted_out(without, machine)
     names = [f"{each.package.name}=={each.package.version}" for each in without if each.name in found.compiled]
     if names:
         allowed = [version for version in IMAGES if not dependencies.python.forbids(version)]

@@ -30,8 +30,10 @@ def pinned(requirements: Sequence[str], constraints: Sequence[str], machine: Mac
     return _compiled(requirements, constraints, machine, ["--no-deps"])
 
 
-def transitive(requirements: Sequence[str], constraints: Sequence[str], machine: Machine) -> tuple[str, str] | None:
-    """A package (name, version) on the way down that has no wheel for `machine`; None: all have."""
+def without_wheel(requirements: Sequence[str], constraints: Sequence[str], machine: Machine) -> tuple[str, str] | None:
+    """One package (name, version) of all that this takes that has no wheel for `machine`; None: all have."""
+    if not requirements:
+        return None
     try:
         _compiled(requirements, constraints, machine, ["--only-binary", ":all:"])
     except FailedError as failed:
