@@ -80,6 +80,11 @@ def test_the_c_library_that_a_server_tells_counts() -> None:
     assert machine.glibc == "2.99"
 
 
+def test_the_architecture_of_an_image_is_in_its_name() -> None:
+    assert machine_of_image("debian-13-arm64") == ARM
+    assert machine_of_image("debian-13") == DEBIAN_13
+
+
 @pytest.mark.parametrize(
     ("image", "python"),
     [

@@ -126,8 +126,8 @@ class WebAppArgs(AppArgs):
     """`server.machine`: what is on it need not be removed when it goes itself. Default: the machine stays, and
     destroying the app removes it there."""
     image: NotRequired[str]
-    """What the server is made from, as "debian-13": tells, before it is there, whether the app's packages can be had.
-    Default: that is only told of a server that is there."""
+    """What the server is made from, as "debian-13" or "ubuntu-24.04-arm64": tells, before it is there, whether the
+    app's packages can be had. Default: that is only told of a server that is there."""
     database: NotRequired[pulumi.Input[Mapping[str, Any]]]
     """`database.database` of any Slipway database, or a mapping with the keys of `Database`; default: a file of
     SQLite in the app's `shared/data`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,9 @@ _CLASSES = {
     "droplet": "DropletServer",
     "linode": "LinodeServer",
 }
+_GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*\.")
+"""Instance types of EC2 with ARM's architecture, as t4g.micro."""
+
 _NOT_FOR_EXISTING = ("admin_keys", "generation", "carry_data", "experiment")
 """What is about machines that Slipway makes; `settings/together.py` refuses the first two."""
 
@@ -64,7 +68,9 @@ def image_of(settings: Settings) -> str | None:
         return None
     module = import_module(f"..servers.{settings.target}", __package__)
     key, default = ("blueprint", "DEFAULT_BLUEPRINT") if settings.target == "lightsail" else ("image", "DEFAULT_IMAGE")
-    return str((getattr(own, key) if own else None) or getattr(module, default))
+    name = str((getattr(own, key) if own else None) or getattr(module, default))
+    kind = (own.instance_type if own else None) if settings.target == "ec2" else None
+    return f"{name}-arm64" if kind and _GRAVITON.match(kind) else name
 
 
 def _section(message: str, settings: Settings) -> str:

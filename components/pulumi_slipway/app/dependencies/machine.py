@@ -102,9 +102,10 @@ def machine_of(facts: Mapping[str, Any]) -> Machine | None:
     return Machine(python, str(glibc), architecture, " ".join(known).title())
 
 
-def machine_of_image(name: str, architecture: str = "x86_64") -> Machine | None:
-    """The machine that an image by this name makes, as "debian-13", "debian_12" or "linode/debian13"."""
+def machine_of_image(name: str) -> Machine | None:
+    """The machine that an image by this name makes, as "debian-13", "linode/debian13" or "ubuntu-24.04-arm64"."""
     letters = "".join(letter for letter in name.lower() if letter.isalnum())
+    architecture = "aarch64" if "arm64" in letters or "aarch64" in letters else "x86_64"
     for (system, version), python in _IMAGES.items():
         if f"{system}{version.replace('.', '')}" in letters:
             return Machine(python, _GLIBC[system, version], architecture, f"{system} {version}".title())
