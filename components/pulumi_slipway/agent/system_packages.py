@@ -7,7 +7,6 @@ the run that did it, removes just that.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -68,8 +67,11 @@ def for_a_while(names: Sequence[str] | None, deadline: Deadline) -> Iterator[Non
 def settle() -> None:
     """Remove what an interrupted run installed for a while; nothing when that run still lives."""
     if _record().is_file():
-        with contextlib.suppress(AgentError), held(_LOCK, "removing packages", 0.0):
-            _remove_added()
+        try:
+            with held(_LOCK, "removing packages", 0.0):
+                _remove_added()
+        except AgentError as error:
+            say(f"packages that were installed for a while stay until the next release: {error.message}")
 
 
 def _remove_added() -> None:
