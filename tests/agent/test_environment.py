@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,57 @@ def test_the_key_of_a_package_follows_its_metadata_and_not_its_code(tmp_path: Pa
 def test_the_key_follows_the_source_when_some_of_it_is_installed(tmp_path: Path) -> None:
     _source(tmp_path, requirements_dot_txt="./vendored\n")
     assert _key(tmp_path, "one") != _key(tmp_path, "two")
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "local"),
+    [
+        ("-e .", True, False),
+        (".[web]  # the app", True, False),
+        ("--editable=.", True, False),
+        ("./vendored", False, True),
+        ("-e ./vendored", False, True),
+        ("-e git+https://git.example/x", False, False),
+        ("flask", False, False),
+    ],
+)
+def test_the_app_among_its_requirements_is_told_from_other_code(
+    tmp_path: Path, line: str, own: bool, local: bool
+) -> None:
+    found = environment.find(_source(tmp_path, requirements_dot_txt=f"flask\n{line}\n"))
+    assert (found.own, found.local) == (own, local)
+
+
+def test_of_the_app_itself_metadata_and_commands_stay_in_the_environment(tmp_path: Path) -> None:
+    source, packages = tmp_path / "install", tmp_path / "venv/lib/python3.13/site-packages"
+    outside = _source(tmp_path, secret="").joinpath("secret")
+    record = "x/__init__.py,,\nx-1.dist-info/RECORD,,\nx-1.dist-info/METADATA,,\n../../../bin/x,,\nlink/secret,,\n"
+    for name, content in {
+        "../../../bin/x": "",
+        "x/__init__.py": "",
+        "x-1.dist-info/RECORD": record,
+        "x-1.dist-info/METADATA": "",
+        "x-1.dist-info/direct_url.json": f'{{"url": "{source.as_uri()}"}}',
+        "y-1.dist-info/direct_url.json": '{"url": "file:///elsewhere"}',
+        "y-1.dist-info/RECORD": "y.py,,\n",
+        "y.py": "",
+    }.items():
+        path = Path(os.path.normpath(packages / name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (packages / "link").symlink_to(tmp_path)
+    environment._leave_code_to_releases(tmp_path / "venv", source)
+    left = sorted(path.relative_to(packages).as_posix() for path in packages.rglob("*") if path.is_file())
+    assert left == [
+        "x-1.dist-info/METADATA",
+        "x-1.dist-info/RECORD",
+        "x-1.dist-info/direct_url.json",
+        "y-1.dist-info/RECORD",
+        "y-1.dist-info/direct_url.json",
+        "y.py",
+    ]
+    assert (tmp_path / "venv/bin/x").exists()
+    assert outside.exists()
 
 
 @pytest.mark.parametrize(

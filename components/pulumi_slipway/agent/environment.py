@@ -65,19 +65,20 @@ def find(source: Path, needs: Needs | None = None) -> Dependencies:
     project = _project(app)
     is_package = "build-system" in project or bool(_tool_uv(project).get("package"))
     names = [name for name in _METADATA if (app / name).is_file()]
+    if said.manager in ("uv.lock", "pylock.toml", "pyproject.toml"):
+        _require(place, said.manager)
     if said.manager == "uv.lock":
         own = is_package and _tool_uv(project).get("package") is not False
         digest = _digest(app, names) + _digest(place, ["uv.lock", "pyproject.toml"])
         return Dependencies(said, digest + _trees(source, said.folders), own)
     if said.manager == "requirements.txt":
-        files_of, local = _requirement_files(place, said.file)
-        return Dependencies(said, _digest(place, files_of), False, local)
+        files_of, local, own = _requirement_files(place, said.file)
+        return Dependencies(said, _digest(place, [*files_of, *(names if own else [])]), own, local)
     if said.manager == "requirements":
         text = said.requirements or ""
         digest = hashlib.sha256(text.encode()).hexdigest()
         return Dependencies(said, digest + (_digest(app, names) if said.own else ""), said.own, _is_local(text))
     if said.manager == "pylock.toml":
-        _require(place, said.file)
         folders = re.search(r"(?m)^\[packages\.directory\]|^directory\s*=", (place / said.file).read_text())
         return Dependencies(said, _digest(place, [said.file]), False, folders is not None)
     if said.manager == "pyproject.toml":
@@ -215,15 +216,24 @@ def _keep_no_link_to_source(place: Path, file: str) -> None:
 def _leave_code_to_releases(venv: Path, source: Path) -> None:
     """Of the app itself only metadata and commands stay: a release runs its own code, so that other code is no other
     environment. `venv` is root's own; what its files say is the build's, and no path out of it is followed."""
-    for packages in venv.glob("lib/python*/site-packages"):
+    for packages in venv.resolve().glob("lib/python*/site-packages"):
         for told in packages.glob("*.dist-info/direct_url.json"):
-            if json.loads(told.read_bytes()).get("url", "").rstrip("/") != source.as_uri():
+            if told.resolve() != told or _origin(told) != source.as_uri():
                 continue
-            for row in csv.reader((told.parent / "RECORD").read_text().splitlines()):
-                path = packages / row[0] if row else packages
-                keep = path.is_relative_to(told.parent) or ".." in path.relative_to(packages).parts
-                if not keep and path.is_file() and path.resolve().is_relative_to(packages.resolve()):
+            record = told.with_name("RECORD")
+            lines = record.read_text().splitlines() if record.resolve() == record else []
+            for path in (packages / row[0] for row in csv.reader(lines) if row):
+                inside = path.resolve().is_relative_to(packages) and path.is_file()
+                if inside and not path.resolve().is_relative_to(told.parent):
                     path.unlink()
+
+
+def _origin(told: Path) -> str:
+    """Where a package was installed from (`direct_url.json`)."""
+    try:
+        return str(json.loads(told.read_bytes())["url"]).rstrip("/")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def build_variables(
@@ -289,10 +299,11 @@ def _tool_uv(project: dict[str, Any]) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _requirement_files(source: Path, file: str) -> tuple[list[str], bool]:
-    """A requirements file and those it includes; and whether any of them installs something of the source itself."""
+def _requirement_files(source: Path, file: str) -> tuple[list[str], bool, bool]:
+    """A requirements file and those it includes; whether any of them installs something of the source, and whether
+    the source as a whole."""
     names: list[str] = []
-    local = False
+    local = own = False
     pending = [file]
     root = source.resolve()
     while pending:
@@ -305,13 +316,19 @@ def _requirement_files(source: Path, file: str) -> tuple[list[str], bool]:
         names.append(name)
         text = path.read_text(encoding="utf-8", errors="replace")
         local = local or _is_local(text)
+        own = own or re.search(rf"(?m)^{_EDITABLE}{_ITSELF}", text) is not None
         for match in re.finditer(r"(?m)^\s*(?:-r|--requirement|-c|--constraint)[\s=]*([^\s#]+)", text):
             pending.append(str(Path(name).parent / match[1]))
-    return names, local
+    return names, local, own
+
+
+_EDITABLE = r"\s*(?:(?:-e|--editable)[\s=]*)?"
+_ITSELF = r"\.(?:\[[^\]]*\])?\s*(?:$|;|#)"
+"""The source as a whole, with extras."""
 
 
 def _is_local(text: str) -> bool:
-    return re.search(r"(?m)^\s*(-e|--editable|\.|/|file:)", text) is not None
+    return re.search(rf"(?m)^{_EDITABLE}(?!{_ITSELF})(?:\.|/|file:)", text) is not None
 
 
 def _require(source: Path, name: str) -> None:
