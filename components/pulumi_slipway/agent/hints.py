@@ -28,8 +28,9 @@ _PQ = re.compile(r"no pq wrapper available|libpq library not found")
 _COMPILER = re.compile(
     r"command '(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)' failed: No such file|unable to execute '.*(?:gcc|cc)'"
     r"|error: linker `cc` not found|Python\.h: No such file|failed to find C compiler|Unknown compiler\(s\)"
-    r"|No CMAKE_C_COMPILER|you need a C compiler|No working compiler|command '.*(?:gcc|cc)' failed"
+    r"|No CMAKE_C_COMPILER|you need a C compiler|No working compiler"
 )
+_HEADER = re.compile(r"fatal error: ([\w/+.-]+\.h): No such file")
 _HEADERS = {
     re.compile(r"pg_config (?:executable )?(?:not found|is required)|libpq-fe\.h"): "libpq-dev",
     re.compile(r"mysql_config|Can not find valid pkg-config name"): "default-libmysqlclient-dev, pkg-config",
@@ -60,6 +61,8 @@ def hint(lines: Sequence[str]) -> str | None:
             return f"slipway: headers are missing to compile it: set build_packages: [{packages}]"
     if _COMPILER.search(text):
         return "slipway: it takes a compiler: set build_packages: [] to have one there while the environment is made"
+    if header := _HEADER.search(text):
+        return f"slipway: {header[1]} is missing to compile it: add the package that has it to build_packages"
     if _PQ.search(text):
         return "slipway: a library is missing: set system_packages: [libpq5]"
     match = _LIBRARY.search(text)
