@@ -243,7 +243,7 @@ def _offer_python(app: App, version: str) -> None:
 def test_a_python_that_uv_fetches_is_roots_own_and_goes_with_its_last_release(app: App, tmp_path: Path) -> None:
     minor = app.server.shell("/usr/bin/python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").strip()
     wanted = f"{minor}.99"
-    before = app.server.shell("cat /etc/slipway/environment")
+    app.server.shell("touch /etc/slipway/environment; cp -a /etc/slipway/environment /root/environment-before")
     _offer_python(app, wanted)
     try:
         record = released(
@@ -259,4 +259,4 @@ def test_a_python_that_uv_fetches_is_roots_own_and_goes_with_its_last_release(ap
         with pytest.raises(AgentFailed, match="fetching Python 3.9 failed.*: .* set python_mirror to one"):
             released(app, tmp_path, {}, python={"version": "3.9", "mirror": "file:///nowhere"})
     finally:
-        app.server.shell(f"rm -r /opt/offered; cat > /etc/slipway/environment <<'END'\n{before}\nEND")
+        app.server.shell("rm -r /opt/offered; mv /root/environment-before /etc/slipway/environment")

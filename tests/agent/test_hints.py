@@ -36,6 +36,7 @@ def distribution(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ImportError: no pq wrapper available.", "system_packages: [libpq5]"),
         ("error: command 'gcc' failed: No such file or directory", "build_packages: []"),
         ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build_packages: []"),
+        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'", "build_packages: []"),
         ("../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc']]", "build_packages: []"),
         ("native.c:1:10: fatal error: Python.h: No such file or directory", "build_packages: []"),
         (

@@ -27,7 +27,7 @@ _PACKAGES = {
 _PQ = re.compile(r"no pq wrapper available|libpq library not found")
 _COMPILER = re.compile(
     r"command '(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)' failed: No such file|unable to execute '.*(?:gcc|cc)'"
-    r"|error: linker `cc` not found|Python\.h: No such file|failed to find C compiler|Unknown compiler\(s\)"
+    r"|No such file or directory: '(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)'|error: linker `cc` not found|Python\.h: No such file|failed to find C compiler|Unknown compiler\(s\)"
     r"|No CMAKE_C_COMPILER|you need a C compiler|No working compiler"
 )
 _HEADER = re.compile(r"fatal error: ([\w/+.-]+\.h): No such file")
