@@ -159,6 +159,7 @@ def test_a_pylock_is_installed(app: App, tmp_path: Path) -> None:
     assert site(app) == "2.1.2"
 
 
+@pytest.mark.long
 def test_what_compiling_takes_is_there_for_the_environment_alone(app: App, tmp_path: Path) -> None:
     setup = (
         "from setuptools import Extension, setup\n"
@@ -184,6 +185,7 @@ def test_what_compiling_takes_is_there_for_the_environment_alone(app: App, tmp_p
     assert app.server.shell("ls /var/lib/slipway/packages-for-a-while.json", check=False) == ""
 
 
+@pytest.mark.long
 def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tmp_path: Path) -> None:
     app.server.shell("apt-get -q update; apt-get -q -y install libmagic1t64 || apt-get -q -y install libmagic1")
     names = app.server.shell("dpkg-query --show --showformat='${Package}\\n' 'libmagic*'").split()
@@ -240,6 +242,7 @@ def _offer_python(app: App, version: str) -> None:
     app.server.shell("echo UV_PYTHON_DOWNLOADS_JSON_URL=/opt/offered/list.json >> /etc/slipway/environment")
 
 
+@pytest.mark.long
 def test_a_python_that_uv_fetches_is_roots_own_and_goes_with_its_last_release(app: App, tmp_path: Path) -> None:
     minor = app.server.shell("/usr/bin/python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").strip()
     wanted = f"{minor}.99"

@@ -25,9 +25,10 @@ _PACKAGES = {
 """Packages that are not called after their library, as others are."""
 
 _PQ = re.compile(r"no pq wrapper available|libpq library not found")
+_NAMES = r"(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)"
 _COMPILER = re.compile(
-    r"command '(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)' failed: No such file|unable to execute '.*(?:gcc|cc)'"
-    r"|No such file or directory: '(?:[\w/-]*-)?(?:gcc|g\+\+|cc|c\+\+|clang)'|error: linker `cc` not found|Python\.h: No such file|failed to find C compiler|Unknown compiler\(s\)"
+    rf"command '{_NAMES}' failed: No such file|No such file or directory: '{_NAMES}'|unable to execute '{_NAMES}'"
+    r"|error: linker `cc` not found|Python\.h: No such file|failed to find C compiler|Unknown compiler\(s\)"
     r"|No CMAKE_C_COMPILER|you need a C compiler|No working compiler"
 )
 _HEADER = re.compile(r"fatal error: ([\w/+.-]+\.h): No such file")
