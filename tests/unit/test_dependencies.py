@@ -227,6 +227,7 @@ def test_two_files_are_an_error_that_a_setting_decides(tmp_path: Path) -> None:
         ("Pipfile", "run `pipenv lock`"),
         ("pdm.lock", "pdm export"),
         ("requirements.in", "uv pip compile"),
+        ("setup.py", "a single dot into requirements.txt"),
     ],
 )
 def test_what_is_nearly_right_is_told_what_it_should_be(tmp_path: Path, file: str, said: str) -> None:

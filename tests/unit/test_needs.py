@@ -72,6 +72,19 @@ def test_a_server_that_is_yet_to_be_made_is_known_by_its_image(run: Run, locked:
     run(app(locked, known=False), preview=True)
 
 
+def test_where_the_app_says_what_it_needs_is_told(
+    run: Run, locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", lambda message, _: told.append(message))
+    run(app(locked, build_packages=[]))
+    assert "shop: what it needs is in uv.lock" in told
+    for name in ("uv.lock", "pyproject.toml"):
+        (tmp_path / name).unlink()
+    run(app(locked))
+    assert "shop: no file says what it needs (as requirements.txt would): gunicorn alone" in told
+
+
 def test_the_server_is_told_what_the_app_needs(run: Run, tmp_path: Path) -> None:
     root = tree(workspace(tmp_path), services__api__main_dot_py="from fastapi import FastAPI\napp = FastAPI()\n")
     settings = {"system_packages": ["libpq5"], "build_packages": [], "python": "3.13"}

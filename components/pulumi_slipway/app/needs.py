@@ -25,6 +25,16 @@ def document(app: CheckedApp) -> dict[str, Any]:
     }
 
 
+def tell(app: CheckedApp, resource: pulumi.Resource) -> None:
+    """Where it says what it needs; shown in each preview and up."""
+    found = app.dependencies
+    if found.file:
+        above = f" of the workspace above it, as {found.package}" if found.package else ""
+        pulumi.log.info(f"{app.name}: what it needs is in {found.file}{above}", resource)
+    else:
+        pulumi.log.info(f"{app.name}: no file says what it needs (as requirements.txt would): gunicorn alone", resource)
+
+
 def looked_at(
     app: CheckedApp, observed: pulumi.Output[Observation], image: str | None, resource: pulumi.Resource
 ) -> pulumi.Output[Observation]:

@@ -55,6 +55,7 @@ class WebApp(pulumi.ComponentResource):
         self.name = app.name
         note_origin(app.archive.content, find_origin(app.folder, app.ref))
         recipe.tell(app.name, app.recipe, self)
+        needs.tell(app, self)
         child = pulumi.ResourceOptions(parent=self)
         owner = random.RandomId(f"{name}-owner", byte_length=8, opts=child).hex
         # RandomPassword, not RandomBytes, which has its value as its id, in clear

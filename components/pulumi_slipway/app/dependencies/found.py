@@ -21,6 +21,7 @@ _FOREIGN = {
     "Pipfile": "run `pipenv lock`, and keep Pipfile.lock with the source",
     "requirements.in": "run `uv pip compile requirements.in -o requirements.txt`",
     "environment.yml": "list what the app needs in requirements.txt",
+    "setup.py": "put a line with a single dot into requirements.txt, which installs what setup.py asks for",
 }
 """What says so in a way that nobody can install from, and what to do about it."""
 _MISSPELT = ("requirements", "requirements.txt.txt", "requirements.pip", "requirement.text")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 
@@ -16,6 +15,8 @@ _ASIDE = ("test", "tests", "example", "examples", "doc", "docs", "benchmark", "b
 
 def takes_compiler(url: str) -> bool | None:
     """Whether the distribution at `url` does; None where that cannot be seen."""
+    import urllib.request  # takes its time, and is seldom needed
+
     try:
         with urllib.request.urlopen(url, timeout=_WITHIN) as answer:  # noqa: S310 (an index's own URL)
             data = answer.read(_LIMIT + 1)
