@@ -7,9 +7,10 @@ a `serial` that stays what the server last recorded while all is as wanted, and 
 done. A new one is the time, and not the last one plus one: a server that was wiped, or put back to an older disk,
 would else get the very number that the state has already, and nothing would be done.
 
-`python -m pulumi_slipway.observe`: `{"app": …, "hosts": [{"host": Host, "private_key": …}, …]}` on stdin;
-`{"hosts": [Observation, …]}` in the same order on stdout. With `database` in place of `app`: DatabaseObservation; with
-`serving`: true or false.
+`python -m pulumi_slipway.observe`: `{"app": …, "wanted": {path: sha256}, "source": …, "hosts": [{"host": Host,
+"private_key": …}, …]}` on stdin; `{"hosts": [Observation, …]}` in the same order on stdout. `source` names an archive
+in this machine's cache: that of the live release is compared with it. With `database` in place of `app`, `wanted` and
+`source`: DatabaseObservation; with `serving`: true or false.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from .places import AGENT
@@ -27,11 +29,27 @@ if TYPE_CHECKING:
     import pulumi
 
     from .remote import Target
+    from .ssh import Connection
 
 PATIENCE = 5.0
 """Seconds in which a refused connection is tried again: a network that blinks, an sshd that restarts or is overrun."""
 TIMEOUT = 15.0
 """Seconds for each part of a host's answer: handshake, agent."""
+
+
+class Changed(TypedDict):
+    """Names: of files, or of packages with their versions."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+class SourceChanges(TypedDict):
+    """What one source has that another one has not."""
+
+    files: Changed
+    packages: Changed
 
 
 class Observation(TypedDict):
@@ -40,6 +58,8 @@ class Observation(TypedDict):
     error: str
     facts: dict[str, Any]
     agent: str
+    machine: list[str]
+    """What of the server itself is not as it was made: its firewall, sshd, units."""
     claimed: bool
     claim_serial: int
     release: str
@@ -48,6 +68,20 @@ class Observation(TypedDict):
     site_serial: int
     files: dict[str, str]
     """sha256 of each managed file as it is on the server."""
+    edited: list[str]
+    """Those that are not as they were written there."""
+    texts: dict[str, str]
+    """What is in those that are not as wanted."""
+    damage: list[str]
+    """What of the live release is not as it was made, or does not run."""
+    commit: str
+    """The live release's; empty where that is not known."""
+    variables: dict[str, str]
+    """Digests of the live release's variables by name; empty ones where only the names are known."""
+    last: dict[str, str]
+    """How the live release came to be live: `action` (release, rollback), `who`, `at`, `previous`."""
+    changes: SourceChanges | None
+    """What another source than the live release's would change; None: it is the same, or that cannot be told."""
     database: dict[str, Any]
     """`engine`, `host` and `name` of the live release's, and whether it is `empty`; nothing when that is not known."""
 
@@ -63,9 +97,12 @@ class DatabaseObservation(TypedDict):
     """It was given up, and its rows are there."""
 
 
-def observe(targets: Sequence[Target], app: str) -> pulumi.Output[list[Observation]]:
-    """Asks every target about `app`; unknown, and nothing is run, while a host or key is not known yet."""
-    return _answers({"app": app}, targets)
+def observe(
+    targets: Sequence[Target], app: str, source: str, wanted: pulumi.Input[Mapping[str, str]]
+) -> pulumi.Output[list[Observation]]:
+    """Asks every target about `app`, whose managed files are to have the digests `wanted`, and whose source is the
+    archive of that content; unknown, and nothing is run, while a host, a key or a file is not known yet."""
+    return _answers({"app": app, "source": source, "wanted": wanted}, targets)
 
 
 def observe_database(target: Target, database: str) -> pulumi.Output[DatabaseObservation]:
@@ -78,7 +115,7 @@ def observe_serving(target: Target) -> pulumi.Output[bool]:
     return _answers({"serving": True}, [target]).apply(lambda hosts: bool(hosts[0]))
 
 
-def _answers(question: Mapping[str, str | bool], targets: Sequence[Target]) -> pulumi.Output[list[Any]]:
+def _answers(question: Mapping[str, Any], targets: Sequence[Target]) -> pulumi.Output[list[Any]]:
     import pulumi
 
     from .remote import local_program, local_run
@@ -89,14 +126,16 @@ def _answers(question: Mapping[str, str | bool], targets: Sequence[Target]) -> p
 
 
 def claim_serial(observed: Observation, _wanted: object, now: int) -> int:
-    """The serial that makes the claim run exactly when the app has no users and folders on the server."""
-    return observed["claim_serial"] if observed["claimed"] else now
+    """The serial that makes the claim run exactly when the app has no users and folders on the server, or when the
+    server itself is not as it was made."""
+    whole = observed["claimed"] and not observed["machine"]
+    return observed["claim_serial"] if whole else max(now, observed["claim_serial"] + 1)
 
 
 def release_serial(observed: Observation, wanted: str, now: int) -> int:
-    """The serial that makes the release step run exactly when `wanted` is not the live release."""
+    """The serial that makes the release step run exactly when `wanted` is not the live release, or not whole."""
     serial = observed["release_serial"]
-    return serial if observed["release"] == wanted else max(now, serial + 1)
+    return serial if observed["release"] == wanted and not observed["damage"] else max(now, serial + 1)
 
 
 def site_serial(observed: Observation, wanted: Mapping[str, str], now: int) -> int:
@@ -114,7 +153,13 @@ def drift(observed: Observation, wanted: Mapping[str, str]) -> list[str]:
 # ---------------------------------------------------------------------------------------------- the program
 
 
-def _ask(host: Mapping[str, Any], private_key: str, question: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+Follow = Callable[["Connection", Mapping[str, Any]], Any]
+"""What else is to be done over the connection, once the answer is there; its result is put beside it."""
+
+
+def _ask(
+    host: Mapping[str, Any], private_key: str, question: Mapping[str, Any], follow: Follow | None = None
+) -> tuple[str, dict[str, Any]]:
     """What the agent answers; or why there is no answer."""
     from .ssh import SshError, WrongHostKeyError, connect
 
@@ -126,31 +171,59 @@ def _ask(host: Mapping[str, Any], private_key: str, question: Mapping[str, Any])
                 host["address"], host["port"], host["user"], private_key, [host["host_key"]], timeout=TIMEOUT
             ) as connection:
                 result = connection.run(command, stdin=json.dumps(question), timeout=TIMEOUT)
-            break
+                if result.status != 0:
+                    return f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}", {}
+                answer = json.loads(result.stdout)
+                return "", answer if follow is None else {**answer, "followed": follow(connection, answer)}
         except WrongHostKeyError as error:
             return str(error), {}
         except SshError as error:
             if time.monotonic() > patience:
                 return str(error), {}
             time.sleep(0.5)
-    if result.status != 0:
-        return f"{host['address']}: the agent failed: {result.stderr.strip()[-500:]}", {}
-    return "", json.loads(result.stdout)
+
+
+def _changes(app: str, source: str, connection: Connection, answer: Mapping[str, Any]) -> SourceChanges | None:
+    """What the archive `source` would change of the live release's: by this machine's own copy of that, or else by
+    what the server says of it."""
+    # late: with nothing to compare, an answer is had in less time without these
+    from .agent.manifest import manifest
+    from .app.archive import cached_archive
+    from .app.plan import compare
+
+    live = ((answer["apps"].get(app) or {}).get("source") or {}).get("content")
+    if not live or live == source:
+        return None
+    wanted = manifest(cached_archive(source))
+    try:
+        found = manifest(cached_archive(live))
+    except FileNotFoundError:
+        result = connection.run(f"sudo -n {AGENT} source", stdin=json.dumps({"app": app}), timeout=TIMEOUT)
+        found = json.loads(result.stdout) if result.status == 0 else {}
+    return compare(found, wanted) if "files" in found else None
 
 
 def _of_app(answer: Mapping[str, Any], app: str) -> Observation:
     found = answer["apps"].get(app) or {}
-    site = found.get("site") or {}
+    site, source = found.get("site") or {}, found.get("source") or {}
     return Observation(
         error="",
         facts=answer["facts"],
         agent=answer["agent"],
+        machine=answer.get("machine") or [],
         claimed=bool(found.get("claimed")),
         claim_serial=found.get("claim_serial") or 0,
         release=found.get("live") or "",
         release_serial=found.get("serial") or 0,
         site_serial=site.get("serial") or 0,
         files=site.get("files") or {},
+        edited=site.get("edited") or [],
+        texts=site.get("texts") or {},
+        damage=found.get("damage") or [],
+        commit=source.get("commit") or "",
+        variables=source.get("variables") or {},
+        last=found.get("last") or {},
+        changes=answer.get("followed"),
         database=found.get("database") or {},
     )
 
@@ -160,12 +233,20 @@ def _nothing(error: str) -> Observation:
         error=error,
         facts={},
         agent="",
+        machine=[],
         claimed=False,
         claim_serial=0,
         release="",
         release_serial=0,
         site_serial=0,
         files={},
+        edited=[],
+        texts={},
+        damage=[],
+        commit="",
+        variables={},
+        last={},
+        changes=None,
         database={},
     )
 
@@ -184,12 +265,14 @@ def _observation(entry: Mapping[str, Any], request: Mapping[str, Any]) -> Observ
     if request.get("serving"):
         return bool(_ask(entry["host"], entry["private_key"], {"serving": True})[1].get("serving"))
     database = request.get("database")
-    question = {"databases": [database]} if database else {"apps": [request["app"]]}
-    error, answer = _ask(entry["host"], entry["private_key"], question)
     if database:
+        error, answer = _ask(entry["host"], entry["private_key"], {"databases": [database]})
         nothing = DatabaseObservation(error=error, present=False, serial=0, kept=False)
         return nothing if error else _of_database(answer, database)
-    return _nothing(error) if error else _of_app(answer, request["app"])
+    app = request["app"]
+    follow = partial(_changes, app, request["source"])
+    error, answer = _ask(entry["host"], entry["private_key"], {"apps": [app], "wanted": request["wanted"]}, follow)
+    return _nothing(error) if error else _of_app(answer, app)
 
 
 def main() -> int:

@@ -285,7 +285,9 @@ def test_a_request_that_is_no_json_is_refused_without_being_quoted() -> None:
 def test_observing_answers_on_any_machine() -> None:
     answer = json.loads(_agent("observe", stdin='{"apps": ["no-such-app"]}').stdout)
     assert answer["ok"] is True
-    nothing = {"serial": 0, "live": None, "slot": None, "database": None, "site": {"serial": 0, "files": {}}}
-    absent = {"claimed": False, "claim_serial": 0, **nothing}
+    site = {"serial": 0, "files": {}, "edited": [], "texts": {}}
+    nothing = {"serial": 0, "live": None, "slot": None, "database": None, "damage": [], "source": {}, "last": {}}
+    absent = {"claimed": False, "claim_serial": 0, **nothing, "site": site}
     assert answer["apps"]["no-such-app"] == absent
     assert answer["facts"]["cpus"] >= 1
+    assert answer["machine"] == []

@@ -26,7 +26,7 @@ RELEASES = [
         "staged": NOW - 100,
         "live_at": NOW - 90,
         "message": MESSAGE,
-        "seconds": {"stage": 2.0, "start": 0.5, "switch": 0.01},
+        "seconds": {"stage": 2.0, "start": 0.5, "switch": 0.01, "to_live": 2.7},
     },
     {"id": "r-1", "state": "bad", "staged": NOW, "live_at": NOW - 7300, "message": {}, "seconds": None},
 ]
@@ -85,6 +85,7 @@ def test_releases_are_shown_with_their_state_who_and_commit(project: Project) ->
     assert project.asked() == [("releases", {"app": "shop"})]
     assert "r-2" in done.output
     assert "ada@desk" in done.output
+    assert "2.7 s (stage 2.0, start 0.5)" in done.output
     assert "aaaaaaaaa with changes Faster [pages]" in done.output
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -269,6 +270,33 @@ def test_nothing_changes_while_all_is_as_wanted(run: Run, app_folder: Path, engi
     for name in ("app-1-claim", "app-1-site", "app-1-release"):
         assert second.input(name, "create") == first.input(name, "create")
         assert second.input(name, "stdin") == first.input(name, "stdin")
+
+
+def test_a_preview_says_what_changes_on_the_server_and_nothing_when_all_is_as_wanted(
+    run: Run, app_folder: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def info(text: str, _resource: pulumi.Resource) -> None:
+        if not text.startswith("guestbook: Flask"):  # what the app was taken for is always said
+            said.append(text)
+
+    monkeypatch.setattr(pulumi.log, "info", info)
+    first = run(lambda: app(app_folder), preview=True)
+    assert [line.split(",")[0] for line in said] == [f"guestbook: release {release_document(first)['release']}"]
+    said.clear()
+    document = release_document(first)
+    engine.observation = observation(
+        release=document["release"], release_serial=document["serial"], variables=document["fingerprints"]
+    )
+    run(lambda: app(app_folder), preview=True)
+    assert said == []
+    run(lambda: app(app_folder, environment={"TOKEN": "another", "MORE": "1"}), preview=True)
+    assert said[0].splitlines()[1:] == ["  variables: changed TOKEN; new MORE"]
+    said.clear()
+    host = pulumi.Output(set(), asyncio.sleep(0), asyncio.sleep(0, False))
+    run(lambda: app(app_folder, host=host), preview=True)
+    assert said == ["guestbook: a first release of 3 files on a new server"]
 
 
 def test_a_rollback_on_the_server_gives_a_new_serial(run: Run, app_folder: Path, engine: Engine) -> None:

@@ -27,6 +27,16 @@ def test_an_app_that_is_gone_from_its_server_is_claimed_anew() -> None:
     assert claim_serial(observation(claimed=False, claim_serial=0), None, now=9) == 9
 
 
+def test_a_server_that_is_not_as_it_was_made_is_put_right_by_the_claim() -> None:
+    seen = observation(claimed=True, claim_serial=5, machine=["the firewall (ufw) is off"])
+    assert claim_serial(seen, None, now=9) == 9
+    assert claim_serial(seen, None, now=2) == 6
+
+
+def test_a_live_release_that_is_damaged_is_released_again() -> None:
+    assert release_serial(observation(release="r-1", release_serial=4, damage=["code"]), "r-1", now=9) == 9
+
+
 def test_a_server_that_was_wiped_does_not_get_the_number_that_the_state_has_already() -> None:
     first = release_serial(observation(), "r-1", now=100)
     assert release_serial(observation(), "r-1", now=200) != first

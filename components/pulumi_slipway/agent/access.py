@@ -36,18 +36,18 @@ def access(document: Document) -> dict[str, Any]:
     if adoption.read() is not None:
         raise AgentError("this machine is somebody's own: who reaches it is said when it is adopted")
     with held(adoption.LOCK, "access to the server"), recorded(machine_journal(), "access") as entry:
-        opened = _opened()
-        ours = firewall.become(rules, opened, _note)
-        if ours != opened:
+        before = opened()
+        ours = firewall.become(rules, before, _note)
+        if ours != before:
             _note(ours)
         let_in = _let_in(keys) if keys else _let_nobody_in()
         entry |= {"firewall": [" ".join(rule) for rule in rules], "admin_keys": len(keys)}
-        entry["skip"] = ours == opened and not let_in
+        entry["skip"] = ours == before and not let_in
     return {"opened": len(ours)}
 
 
-def _opened() -> list[firewall.Rule]:
-    """The rules that are ours so far; at first those that the server was made with."""
+def opened() -> list[firewall.Rule]:
+    """The rules of ufw that are ours so far; at first those that the server was made with."""
     known = files.read_json(_record())
     if known is not None:
         return list(known["opened"])

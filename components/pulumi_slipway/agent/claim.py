@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import compiled, files, nginx, paths, request, undo, units, users
+from . import compiled, files, guard, nginx, paths, request, undo, units, users
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .lock import MACHINE, app_lock, held
@@ -34,7 +34,10 @@ def claim(document: Document) -> dict[str, Any]:
             raise _claimed(app)
         if found is None and app.root.exists() and any(app.root.iterdir()):
             raise AgentError(f"{app.root} exists and is not Slipway's: move it away, or give the app another name")
-        entry["skip"] = found is not None and found.get("owner") == owner
+        righted = [*(units.differing() if units.are_installed() else ()), *guard.put_right()]
+        entry["skip"] = found is not None and found.get("owner") == owner and not righted
+        if righted:
+            entry["righted"] = righted
         _install_units()
         files.folder(app.root)
         files.write_json(app.claim, {"app": app.app, "owner": owner, "serial": serial, "turn": turn}, 0o600)

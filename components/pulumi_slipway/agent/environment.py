@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import files, interpreters, paths, run, users
+from . import files, interpreters, paths, run, seal, users
 from .errors import AgentError
 from .interpreters import Interpreter
 from .needs import Needs, Said
@@ -174,6 +174,7 @@ def make(
     files.take_tree(taken, builder.uid)
     _leave_code_to_releases(taken, source / needs.app_folder)
     files.write_json(taken / _MARK, {"from": dependencies.said.file, "python": interpreter.version})
+    seal.seal_environment(taken)
     files.sync_filesystem(taken)
     taken.rename(venv)
     files.sync_folder(app.venvs)

@@ -6,7 +6,7 @@ Only what was opened here is ever closed: a rule that somebody else has made sta
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import re
 import shlex
 from collections.abc import Callable, Collection, Sequence
 
@@ -20,6 +20,12 @@ Rule = list[str]
 """The arguments of ufw after `allow`."""
 
 _OTHERS = ("firewalld.service", "nftables.service")
+
+
+_TUPLE = re.compile(
+    r"### tuple ### allow (?P<protocol>tcp|udp) (?P<port>\d+) (0\.0\.0\.0/0|::/0) any (?P<source>\S+) in\b"
+)
+"""A rule in ufw's own files."""
 
 
 def read_rules(document: Document) -> list[Rule]:
@@ -76,7 +82,7 @@ def become(
 def missing(rules: Sequence[Rule]) -> list[Rule]:
     """Those that nobody has told ufw of yet."""
     here = _added()
-    return [rule for rule in rules if _meaning(rule) not in here]
+    return [rule for rule in rules if meaning(rule) not in here]
 
 
 def close(rules: Sequence[Rule], sparing: Collection[int] = ()) -> None:
@@ -85,8 +91,8 @@ def close(rules: Sequence[Rule], sparing: Collection[int] = ()) -> None:
         return
     here = _added()
     for rule in rules:
-        _, port, _ = meaning = _meaning(rule)
-        if meaning not in here:  # somebody else did already
+        _, port, _ = what = meaning(rule)
+        if what not in here:  # somebody else did already
             continue
         if port in sparing:
             say(f"warning: ufw goes on to let in {' '.join(rule)}: sshd listens there")
@@ -128,21 +134,34 @@ def turn_off() -> None:
                     tool([program, "-w", option, chain])
 
 
-_Meaning = tuple[str, int, str]
+Meaning = tuple[str, int, str]
 """Protocol, port and source (empty: anywhere) of a rule, however it is written."""
 
 
-def _added() -> set[_Meaning]:
+def _added() -> set[Meaning]:
     """What ufw lets in to a port, by whomever it was told so, active or not; of other kinds of rules nothing."""
     lines = [line for line in tool(["ufw", "show", "added"]).splitlines() if line.startswith("ufw allow ")]
     found = set()
     for line in lines:
         with contextlib.suppress(ValueError, IndexError):
-            found.add(_meaning(shlex.split(line.split(" comment ")[0])[2:]))
+            found.add(meaning(shlex.split(line.split(" comment ")[0])[2:]))
     return found
 
 
-def _meaning(rule: Rule) -> _Meaning:
+def in_files() -> set[Meaning]:
+    """The same by ufw's own files, which takes no time; only of a port that lets in from somewhere."""
+    found = set()
+    for name in ("user.rules", "user6.rules"):
+        path = paths.rooted(f"/etc/ufw/{name}")
+        for line in path.read_text().splitlines() if path.is_file() else ():
+            match = _TUPLE.match(line)
+            if match:
+                source = "" if match["source"] in ("0.0.0.0/0", "::/0") else _network(match["source"])
+                found.add((match["protocol"], int(match["port"]), source))
+    return found
+
+
+def meaning(rule: Rule) -> Meaning:
     """Raises `ValueError` or `IndexError` for a rule that is about anything else than a port and a source."""
     if len(rule) == 1:
         port, protocol = rule[0].split("/")
@@ -150,7 +169,13 @@ def _meaning(rule: Rule) -> _Meaning:
     words = dict(zip(rule[::2], rule[1::2], strict=True))
     if words.pop("to", "any") != "any" or set(words) != {"proto", "from", "port"}:
         raise ValueError(rule)
-    return words["proto"], int(words["port"]), str(ipaddress.ip_network(words["from"]))
+    return words["proto"], int(words["port"]), _network(words["from"])
+
+
+def _network(text: str) -> str:
+    import ipaddress  # late: most rules are about no source, and whoever observes is to be quick
+
+    return str(ipaddress.ip_network(text))
 
 
 def _is_running(unit: str) -> bool:

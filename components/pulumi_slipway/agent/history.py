@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from . import catalogue, claim, journal, progress, request, variables
+from . import catalogue, claim, files, journal, progress, request, variables
 from .errors import AgentError
-from .files import last_lines
+from .manifest import manifest
 from .paths import SLOTS, AppPaths
 from .record import read_live
 from .request import Document
@@ -61,9 +61,19 @@ def logs(document: Document) -> dict[str, Any]:
         with contextlib.suppress(AgentError):  # its folder was removed by hand; what it wrote is there
             progress.hide(variables.load(app, catalogue.read(app, live.release)["env"]).values())
     for slot in SLOTS if live is None else (live.slot,):
-        for line in last_lines(app.log(slot), lines=lines, limit=lines * 1000):
+        for line in files.last_lines(app.log(slot), lines=lines, limit=lines * 1000):
             progress.say(line)
     return {"app": app.app, "release": live.release if live else None}
+
+
+def source(document: Document) -> dict[str, Any]:
+    """What is in the source of the live release, for who is about to release another one; nothing where that is not
+    known any more."""
+    app = AppPaths(request.app_name(document))
+    live = read_live(app)
+    record = (files.read_json(app.release(live.release) / "release.json") if live else None) or {}
+    archive = app.archives / f"{record.get('archive')}.tar.gz"
+    return manifest(archive) if archive.is_file() else {}
 
 
 def state_of(entry: catalogue.Entry, live: str | None) -> str:

@@ -70,6 +70,7 @@ COMMANDS = {
     "settle": Command("adopt", "settle"),
     "site": Command("site", "site"),
     "soften": Command("harden", "soften"),
+    "source": Command("history", "source", detached=False),
     "status": Command("status", "status", detached=False),
     "take-back": Command("harden", "take_back"),
     "units": Command("claim", "keep_units", detached=False),

@@ -5,22 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import certificate, database, files, journal, paths, request
+from . import certificate, database, files, guard, journal, paths, request, seal
 from .errors import AgentError
 from .facts import agent_digest, facts
 from .paths import AppPaths
-from .record import Live, read_live, serving
+from .record import Live, process_config, read_live, serving
 from .request import Document
+from .supervisor import Supervisor
+
+_LATELY = 50
+"""Entries of the journal among which the last release or rollback is looked for."""
+_LARGEST = 32 * 1024
+"""Bytes of a file that are told."""
 
 
 def observe(document: Document) -> dict[str, Any]:
-    """Facts, and of each app in `apps`: the live release with its serial, and the site's files as they are; of each
-    of `databases` (`engine/name`): whether it is on this server. With `serving`: whether any app serves here."""
+    """Facts, and what of the machine is not as it was made. Of each app in `apps`: the live release with its serial,
+    what of it is not as it was made, and the site's files as they are. Of each of `databases` (`engine/name`): whether
+    it is on this server. With `serving`: whether any app serves here.
+
+    `wanted` has digests of files by path: what such a file holds is told when it is another one.
+    """
     names = [request.check_app_name(name) for name in request.texts(document, "apps")]
+    wanted = request.mapping(document, "wanted", {})
     return {
         "agent": agent_digest(),
         "facts": facts(),
-        "apps": {name: _app(AppPaths(name)) for name in names},
+        "machine": guard.differing() if names else [],
+        "apps": {name: _app(AppPaths(name), wanted) for name in names},
         **_databases(request.texts(document, "databases")),
         **({"serving": _anything_serves()} if request.flag(document, "serving") else {}),
     }
@@ -29,7 +41,7 @@ def observe(document: Document) -> dict[str, Any]:
 def _anything_serves() -> bool:
     from .claim import records
 
-    return any(_app(app)["live"] for app, record in records() if record.get("owner") is not None)
+    return any(_is_settled(app, _live(app)) for app, record in records() if record.get("owner") is not None)
 
 
 def _databases(asked: list[str]) -> dict[str, Any]:
@@ -41,7 +53,7 @@ def _databases(asked: list[str]) -> dict[str, Any]:
     return {"databases": observed(asked)}
 
 
-def _app(app: AppPaths) -> dict[str, Any]:
+def _app(app: AppPaths, wanted: Document) -> dict[str, Any]:
     claim = _claim(app)
     if claim is None:
         return {
@@ -51,23 +63,36 @@ def _app(app: AppPaths) -> dict[str, Any]:
             "live": None,
             "slot": None,
             "database": None,
-            "site": {"serial": 0, "files": {}},
+            "damage": [],
+            "source": {},
+            "last": {},
+            "site": {"serial": 0, "files": {}, "edited": [], "texts": {}},
         }
-    try:
-        live = read_live(app)
-    except AgentError:
-        live = None
-    # A release that was interrupted is no state to be content with: the next run finishes it, and writes it down.
-    settled = live is not None and serving(app) == live.slot and journal.live(app.journal) == live.release
+    live = _live(app)
     return {
         "claimed": True,
         "claim_serial": claim.get("serial", 0),
         "serial": live.serial if live else 0,
-        "live": live.release if live and settled else None,
+        "live": live.release if live and _is_settled(app, live) else None,
         "slot": live.slot if live else None,
         "database": _database(app, live),
-        "site": _site(app),
+        "damage": _damage(app, live) if live else [],
+        "source": _source(app, live) if live else {},
+        "last": _last_change(app, live) if live else {},
+        "site": _site(app, live, wanted),
     }
+
+
+def _live(app: AppPaths) -> Live | None:
+    try:
+        return read_live(app)
+    except AgentError:
+        return None
+
+
+def _is_settled(app: AppPaths, live: Live | None) -> bool:
+    """A release that was interrupted is no state to be content with: the next run finishes it, and writes it down."""
+    return live is not None and serving(app) == live.slot and journal.live(app.journal) == live.release
 
 
 def _database(app: AppPaths, live: Live | None) -> dict[str, Any] | None:
@@ -86,15 +111,63 @@ def _claim(app: AppPaths) -> dict[str, Any] | None:
     return record if record is not None and record.get("owner") is not None else None
 
 
-def _site(app: AppPaths) -> dict[str, Any]:
-    record = files.read_json(app.site_record) or {}
-    found = {name: _digest(paths.rooted(name)) for name in record.get("files", {})}
-    # Files the agent made itself are only told when they are not as it made them: then the site has to run again.
-    found |= {
-        name: digest
-        for name, wanted in record.get("snippets", {}).items()
-        if (digest := _digest(paths.rooted(name))) != wanted
+def _damage(app: AppPaths, live: Live) -> list[str]:
+    """What of the live release is not as it was made, or does not run, by name."""
+    try:
+        record = files.read_json(app.release(live.release) / "release.json")
+    except AgentError:
+        record = None
+    if record is None:
+        return ["code"]
+    return [*seal.damage(app, record), *_not_running(app, live)]
+
+
+def _not_running(app: AppPaths, live: Live) -> list[str]:
+    if app.hold.exists():  # it stands still, and is meant to
+        return []
+    program = app.program(live.slot)
+    try:
+        process = Supervisor(timeout=5).processes().get(program)
+    except AgentError:
+        return ["supervisor, which does not answer"]
+    return [] if process is not None and process.alive else [f"the program {program}, which does not run"]
+
+
+def _source(app: AppPaths, live: Live) -> dict[str, Any]:
+    """Which source the live release is of, by content and commit, and its variables, by digests under a key of the
+    stack: what is about to change can be told from these."""
+    try:
+        record = files.read_json(app.release(live.release) / "release.json") or {}
+        message = files.read_json(app.release(live.release) / "message.json") or {}
+    except AgentError:
+        return {}
+    return {
+        "content": record.get("content"),
+        "commit": message.get("commit"),
+        "variables": {name: record.get("fingerprints", {}).get(name, "") for name in record.get("variables", ())},
     }
+
+
+def _last_change(app: AppPaths, live: Live) -> dict[str, Any]:
+    """How the live release came to be live, as the journal has it."""
+    for entry in reversed(journal.read(app.journal, _LATELY)):
+        if entry.get("action") in ("release", "rollback") and entry.get("ok") and entry.get("release") == live.release:
+            return {key: entry[key] for key in ("action", "at", "who", "previous") if entry.get(key)}
+    return {}
+
+
+def _site(app: AppPaths, live: Live | None, wanted: Document) -> dict[str, Any]:
+    record = files.read_json(app.site_record) or {}
+    written = record.get("files", {})
+    found = {name: _digest(paths.rooted(name)) for name in written}
+    edited = [name for name, digest in found.items() if digest != written[name]]
+    texts = {name: _text(name) for name, digest in found.items() if digest and digest != wanted.get(name, digest)}
+    if record and live is not None and not edited and live.config != process_config(app):
+        found["processes"] = ""  # they were started with other files than these
+    # Files the agent made itself are only told when they are not as it made them: then the site has to run again.
+    snippets = {name: _digest(paths.rooted(name)) for name in record.get("snippets", {})}
+    differing = {name: digest for name, digest in snippets.items() if digest != record["snippets"][name]}
+    found |= differing
     if record and certificate.not_after(app.app) is None:
         found["certificate"] = ""
     if app.site_undo.exists():
@@ -102,8 +175,18 @@ def _site(app: AppPaths) -> dict[str, Any]:
     return {
         "serial": record.get("serial", 0),
         "files": found,
+        "edited": [*edited, *differing],
+        "texts": texts,
         "certificate_ends": certificate.not_after(app.app),
     }
+
+
+def _text(name: str) -> str:
+    """What a managed file holds, up to a size that they never have by themselves; none of them holds a secret."""
+    try:
+        return paths.rooted(name).read_bytes()[:_LARGEST].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _digest(path: Path) -> str:

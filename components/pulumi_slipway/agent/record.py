@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 
-from . import files
+from . import files, paths
 from .errors import AgentError
 from .paths import SLOTS, AppPaths
 
@@ -34,6 +35,16 @@ def read_live(app: AppPaths) -> Live | None:
 def write_live(app: AppPaths, live: Live) -> None:
     record = {"slot": live.slot, "release": live.release, "serial": live.serial, "config": live.config}
     files.write_json(app.live_record, record)
+
+
+def process_config(app: AppPaths) -> str:
+    """A digest of all that the processes of a slot are started with, besides their release."""
+    digest = hashlib.sha256()
+    for name in (f"/etc/supervisor/conf.d/{app.app}.conf", f"/etc/slipway/apps/{app.app}/gunicorn.conf.py"):
+        path = paths.rooted(name)
+        digest.update(path.read_bytes() if path.is_file() else b"")
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def serving(app: AppPaths) -> str | None:

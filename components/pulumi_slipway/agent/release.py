@@ -21,6 +21,7 @@ from . import (
     request,
     rollout,
     run,
+    seal,
     slots,
     users,
     variables,
@@ -62,7 +63,11 @@ def release(document: Document) -> dict[str, Any]:
         clock = Clock()
         live = slots.settle(app, supervisor)
         entry["previous"] = live.release if live else None
-        if live is not None and live.release == wanted.id:
+        damaged = _damage(app, live) if live is not None and live.release == wanted.id else []
+        if damaged:
+            say(f"{wanted.id} is live, but not as it was made: {', '.join(damaged)}")
+            entry["damaged"] = damaged
+        elif live is not None and live.release == wanted.id:
             say(f"{wanted.id} is live already")
             _note_terms(app, wanted)
             if live.serial != serial:
@@ -84,6 +89,11 @@ def release(document: Document) -> dict[str, Any]:
 
 def _answer(app: AppPaths, release: str, serial: int, before: Live | None) -> dict[str, Any]:
     return {"app": app.app, "release": release, "serial": serial, "previous": before.release if before else None}
+
+
+def _damage(app: AppPaths, live: Live) -> list[str]:
+    record = files.read_json(app.release(live.release) / "release.json")
+    return ["code"] if record is None else seal.damage(app, record)
 
 
 def _note_terms(app: AppPaths, wanted: Wanted) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from . import catalogue, claim, files, hold, request, rollout, slots
+from . import catalogue, claim, files, hold, request, rollout, seal, slots
 from . import message as told
 from .errors import AgentError
 from .journal import recorded
@@ -44,6 +44,12 @@ def rollback(document: Document) -> dict[str, Any]:
                 f"there is no earlier good release of {app.app} on this server: run `pulumi up` of an earlier commit"
             )
         entry.update(release=target, previous=live.release)
+        damaged = seal.damage(app, catalogue.read(app, target))
+        if damaged:
+            raise AgentError(
+                f"{target} is not as it was made ({', '.join(damaged)}): run `pulumi up` of its commit, which mends "
+                "it, or name another release"
+            )
         if target == live.release:
             say(f"{target} is live already")
             entry["skip"] = True

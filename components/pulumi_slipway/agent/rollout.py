@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -11,11 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, gap, health, paths, progress, slots, started, variables
+from . import catalogue, files, gap, health, progress, slots, started, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
-from .record import Live, read_live
+from .record import Live, process_config, read_live
 from .run import TAIL
 from .supervisor import Supervisor
 
@@ -42,16 +41,6 @@ class Clock:
             yield
         finally:
             self.parts[name] = round(self.parts.get(name, 0.0) + time.monotonic() - began, 3)
-
-
-def process_config(app: AppPaths) -> str:
-    """A digest of all that the processes of a slot are started with, besides their release."""
-    digest = hashlib.sha256()
-    for name in (f"/etc/supervisor/conf.d/{app.app}.conf", f"/etc/slipway/apps/{app.app}/gunicorn.conf.py"):
-        path = paths.rooted(name)
-        digest.update(path.read_bytes() if path.is_file() else b"")
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def roll_out(

@@ -7,6 +7,7 @@ in the folders `work` and `build`, which the next run empties.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from . import (
     interpreters,
     request,
     run,
+    seal,
     system_packages,
     users,
     variables,
@@ -61,6 +63,8 @@ class Wanted:
     keep: int
     strategy: str
     database: database.Wanted
+    fingerprints: Mapping[str, str]
+    """Of each variable, a digest under a key that the operator's side has: tells which of them change."""
     stage_timeout: float
     release_timeout: float
 
@@ -87,6 +91,7 @@ class Wanted:
             keep=request.integer(document, "keep", 5),
             strategy=gap.read_strategy(document),
             database=database.Wanted.read(AppPaths(request.app_name(document)), document),
+            fingerprints=request.variables(document, "fingerprints"),
             stage_timeout=request.number(timeouts, "stage", 900),
             release_timeout=request.number(timeouts, "release", 600),
         )
@@ -117,6 +122,7 @@ class Wanted:
             "drain": self.drain,
             "keep": self.keep,
             "strategy": self.strategy,
+            "fingerprints": dict(self.fingerprints),
         }
 
     @property
@@ -131,10 +137,13 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     record = wanted.record(variables.store(app, wanted.variables))
     before = files.read_json(app.release(wanted.id) / "release.json")
     if before is not None:
-        if _same(before, record, wanted) and environment.is_complete(app.venvs / before["venv"]):
+        if not _same(before, record, wanted):
+            files.discard(app.release(wanted.id), app.work)
+        elif _is_whole(app, before):
             say(f"{wanted.id} is staged already")
             return catalogue.amend(app, wanted.id, before, wanted.terms())
-        files.discard(app.release(wanted.id), app.work)
+        else:
+            say(f"{wanted.id} is on this server, but not as it was made: it is made anew")
     deadline = Deadline(wanted.stage_timeout, "timeouts.stage")
     system_packages.settle()
     system_packages.ensure(wanted.needs.system, deadline)
@@ -154,8 +163,9 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     record["staged"] = time.time()
     files.write_json(place / "release.json", record)
     place.chmod(0o755)
+    seal.seal_release(place)
     files.sync_filesystem(app.work)
-    place.rename(app.release(wanted.id))
+    _put_in_place(app, wanted.id, place)
     files.sync_folder(app.releases)
     return record
 
@@ -178,7 +188,8 @@ def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, dead
     dependencies = environment.find(code, needs)
     plain = environment.build_variables(app, scratch)
     interpreter = interpreters.choose(app, needs, builder, plain, deadline)
-    venv = environment.key(dependencies, wanted.content or wanted.archive, wanted.with_gunicorn, interpreter)
+    name = environment.key(dependencies, wanted.content or wanted.archive, wanted.with_gunicorn, interpreter)
+    venv = seal.usable_environment(app, name)
     if environment.is_complete(app.venvs / venv):
         say(f"the environment {venv} is there already")
     else:
@@ -220,9 +231,25 @@ def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
         found = entry.record
         if _same_source(found, record) and all(found.get(name) == record[name] for name in same):
             fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
-            if fits and environment.is_complete(app.venvs / found["venv"]):
+            if fits and _is_whole(app, found):
                 return found
     return None
+
+
+def _is_whole(app: AppPaths, record: dict[str, Any]) -> bool:
+    return environment.is_complete(app.venvs / record["venv"]) and not seal.damage(app, record)
+
+
+def _put_in_place(app: AppPaths, release: str, place: Path) -> None:
+    """Also in that of a damaged one, which may be serving; what that one had behind it, this one has."""
+    former, damaged = app.release(release), app.work / "damaged"
+    if former.exists():
+        for mark in ("good.json", "bad", "migrated"):
+            if (former / mark).exists():
+                shutil.copy2(former / mark, place / mark)
+        former.rename(damaged)
+    place.rename(former)
+    files.remove(damaged)
 
 
 def _expose_static(code: Path, folder: str, target: Path) -> None:

@@ -75,6 +75,17 @@ class Supervisor:
             raise _unexpected(fault, f"getProcessInfo({name})") from fault
         return Process(str(info["statename"]), int(info["pid"]), str(info["spawnerr"]))
 
+    def processes(self) -> dict[str, Process]:
+        """All programs as they are, by name."""
+        try:
+            found = self._call("getAllProcessInfo")
+        except xmlrpc.client.Fault as fault:
+            raise _unexpected(fault, "getAllProcessInfo") from fault
+        return {
+            str(info["name"]): Process(str(info["statename"]), int(info["pid"]), str(info["spawnerr"]))
+            for info in found
+        }
+
     def start(self, name: str) -> None:
         """Start a stopped program, without waiting for it."""
         try:

@@ -84,11 +84,11 @@ def install(serving: bool) -> bool:
     """Have them as they are to be; whether there was anything to do. While an app is `serving`, nothing that serves
     is restarted for that."""
     wanted = _wanted()
-    differing = [name for name, text in wanted.items() if not _is(_place(name), text)]
+    found = differing()
     # The mark is written last: without it systemd may not have been told of what an interrupted run wrote.
-    if not differing and _is(_mark(), _digest()):
+    if not found and _is(_mark(), _digest()):
         return False
-    for name in differing:
+    for name in found:
         files.folder(_place(name).parent)
         files.write_atomic(_place(name), wanted[name].encode())
     tool(["systemctl", "daemon-reload"])
@@ -99,6 +99,20 @@ def install(serving: bool) -> bool:
     files.folder(paths.state())
     files.write_atomic(_mark(), _digest().encode())
     return True
+
+
+def are_installed() -> bool:
+    return _mark().exists()
+
+
+def differing() -> list[str]:
+    """Those that are not as they are to be, or that systemd does not start by itself any more."""
+    wanted = _wanted()
+    edited = [name for name, text in wanted.items() if not _is(_place(name), text)]
+    enabled = {_BOOT: "multi-user.target.wants", _TIMER: "timers.target.wants"}
+    return edited + [
+        name for name, by in enabled.items() if name not in edited and not (_place(by) / name).is_symlink()
+    ]
 
 
 def uninstall() -> None:

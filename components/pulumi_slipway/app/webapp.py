@@ -14,16 +14,17 @@ import pulumi_random as random
 from ..agent_bundle import agent_bundle_document, agent_digest
 from ..databases.contract import Database
 from ..databases.moved import identity
-from ..observe import Observation, claim_serial, drift, observe, release_serial, site_serial
+from ..observe import Observation, claim_serial, observe, release_serial, site_serial
 from ..places import INCOMING
 from ..remote import Target, presence, push, step
 from . import memory, needs, recipe
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
-from .origin import find_origin, note_origin
+from .origin import Origin, commits_between, find_origin, note_origin
+from .plan import fingerprints, first_plan, release_plan, site_plan
 from .recipe import recipe_document, recipe_parts
 from .release import release_id, summary
-from .site import SiteSpec, render_site
+from .site import ManagedFile, SiteSpec, render_site
 
 __all__ = ["WebApp", "WebAppArgs"]
 
@@ -53,7 +54,8 @@ class WebApp(pulumi.ComponentResource):
             args.get("machine"),
         )
         self.name = app.name
-        note_origin(app.archive.content, find_origin(app.folder, app.ref))
+        origin = find_origin(app.folder, app.ref)
+        note_origin(app.archive.content, origin)
         recipe.tell(app.name, app.recipe, self)
         needs.tell(app, self)
         child = pulumi.ResourceOptions(parent=self)
@@ -68,10 +70,16 @@ class WebApp(pulumi.ComponentResource):
         wanted = pulumi.Output.unsecret(
             pulumi.Output.all(variables, digest_key).apply(lambda pair: release_id(_parts(app), pair[0], pair[1]))
         )
-        observed = observe([target], app.name).apply(lambda hosts: _checked(hosts[0])) if app.observe else None
+        marks = pulumi.Output.unsecret(
+            pulumi.Output.all(variables, digest_key).apply(lambda pair: fingerprints(pair[0], pair[1]))
+        )
+        files = target.host.apply(lambda host: render_site(_site_spec(app, host["address"])))
+        target.host.apply(lambda host: _tell_first(app, origin, host, self), run_with_unknowns=True)
+        observed = _observed(app, target, files)
         if observed is not None:
             observed = needs.looked_at(app, observed, args.get("image"), self)
             observed.apply(lambda found: memory.tell(app, found, self))
+            _tell(app, origin, observed, files, wanted, marks, self)
 
         agent = step(
             f"{name}-1-agent",
@@ -94,7 +102,7 @@ class WebApp(pulumi.ComponentResource):
             parent=self,
             depends_on=[agent],
         )
-        site = _site(f"{name}-1-site", app, target, owner, observed, parent=self, depends_on=[claim])
+        site = _site(f"{name}-1-site", app, target, owner, files, observed, parent=self, depends_on=[claim])
         release = _release(
             f"{name}-1-release",
             app,
@@ -102,6 +110,7 @@ class WebApp(pulumi.ComponentResource):
             owner,
             wanted,
             variables,
+            marks,
             looked_at(app, database, observed, environment, self),
             observed,
             parent=self,
@@ -119,12 +128,12 @@ def _site(
     app: CheckedApp,
     target: Target,
     owner: pulumi.Output[str],
+    files: pulumi.Output[dict[str, ManagedFile]],
     observed: pulumi.Output[Observation] | None,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
 ) -> Any:
-    files = target.host.apply(lambda host: render_site(_site_spec(app, host["address"])))
-    digests = files.apply(lambda files: {path: file.sha256 for path, file in files.items()})
+    digests = files.apply(_digests)
     serial = _serial(observed, digests, site_serial)
 
     def document(values: Sequence[Any]) -> dict[str, Any]:
@@ -138,8 +147,6 @@ def _site(
             "certificate": {"names": names, "addresses": addresses},
         }
 
-    if observed is not None:
-        pulumi.Output.all(observed, digests).apply(lambda pair: _tell_drift(app, pair[0], pair[1], parent))
     return step(
         name,
         target,
@@ -163,6 +170,7 @@ def _release(
     owner: pulumi.Output[str],
     wanted: pulumi.Output[str],
     variables: pulumi.Output[dict[str, str]],
+    marks: pulumi.Output[dict[str, str]],
     database: pulumi.Output[Database],
     observed: pulumi.Output[Observation] | None,
     parent: pulumi.Resource,
@@ -171,7 +179,7 @@ def _release(
     serial = _serial(observed, wanted, release_serial)
 
     def document(values: Sequence[Any]) -> dict[str, Any]:
-        host, owner, wanted, serial, variables, database = values
+        host, owner, wanted, serial, variables, marks, database = values
         return {
             "app": app.name,
             "owner": owner,
@@ -179,6 +187,7 @@ def _release(
             "serial": serial,
             **needs.document(app),
             "environment": variables,
+            "fingerprints": marks,
             "database": {**identity(database), "moved_from": app.database_moved_from},
             "certificates": certificates(app, database),
             **recipe_document(app.recipe, app.force_release),
@@ -195,8 +204,6 @@ def _release(
             "lock_wait": app.lock_wait,
         }
 
-    if observed is not None:
-        pulumi.Output.all(observed, wanted).apply(lambda pair: _tell_release(app, pair[0], pair[1], parent))
     return push(
         name,
         target,
@@ -211,7 +218,7 @@ def _release(
                 lambda values: summary(app.name, values[0], values[1], list(values[2]), app.archive.files)
             )
         ),
-        document=pulumi.Output.all(target.host, owner, wanted, serial, variables, database).apply(document),
+        document=pulumi.Output.all(target.host, owner, wanted, serial, variables, marks, database).apply(document),
         parent=parent,
         depends_on=depends_on,
     )
@@ -296,12 +303,52 @@ def _serial(observed: pulumi.Output[Observation] | None, wanted: pulumi.Input[An
     return pulumi.Output.all(observed, wanted).apply(lambda pair: int(decide(pair[0], pair[1], now)))
 
 
-def _tell_release(app: CheckedApp, observed: Observation, wanted: str, resource: pulumi.Resource) -> None:
-    if not observed["error"] and observed["release"] != wanted:
-        pulumi.log.info(f"{app.name}: release {observed['release'] or '(none)'} → {wanted}", resource)
+def _observed(
+    app: CheckedApp, target: Target, files: pulumi.Output[dict[str, ManagedFile]]
+) -> pulumi.Output[Observation] | None:
+    if not app.observe:
+        return None
+    hosts = observe([target], app.name, app.archive.content, files.apply(_digests))
+    return hosts.apply(lambda hosts: _checked(hosts[0]))
 
 
-def _tell_drift(app: CheckedApp, observed: Observation, wanted: Mapping[str, str], resource: pulumi.Resource) -> None:
-    if not observed["error"] and observed["files"]:
-        for path in drift(observed, wanted):
-            pulumi.log.info(f"{app.name}: {path} on the server is not as wanted and will be written anew", resource)
+def _digests(files: Mapping[str, ManagedFile]) -> dict[str, str]:
+    return {path: file.sha256 for path, file in files.items()}
+
+
+def _tell_first(app: CheckedApp, origin: Origin, host: Any, resource: pulumi.Resource) -> None:
+    """Says what will be released to a server that there is none of yet, of which nothing else can be told."""
+    if pulumi.contains_unknowns(host):
+        pulumi.log.info("\n".join(first_plan(app.name, app.archive.files, origin)), resource)
+
+
+def _tell(
+    app: CheckedApp,
+    origin: Origin,
+    observed: pulumi.Output[Observation],
+    files: pulumi.Output[dict[str, ManagedFile]],
+    wanted: pulumi.Output[str],
+    marks: pulumi.Output[dict[str, str]],
+    resource: pulumi.Resource,
+) -> None:
+    """Says what will change on the server, and what was changed there; nothing when all is as wanted."""
+
+    def say(lines: Sequence[str]) -> None:
+        if lines:
+            pulumi.log.info("\n".join(lines), resource)
+
+    def tell_site(values: Sequence[Any]) -> None:
+        found, files = values
+        if not found["error"]:
+            say(site_plan(app.name, found, {path: (file.sha256, file.content) for path, file in files.items()}))
+
+    def tell_release(values: Sequence[Any]) -> None:
+        found, wanted, marks = values
+        if not found["error"]:
+            commits = None
+            if found["commit"] and found["release"] != wanted:
+                commits = commits_between(app.folder, found["commit"], origin.commit)
+            say(release_plan(app.name, found, wanted, marks, origin, commits))
+
+    pulumi.Output.all(observed, files).apply(tell_site)
+    pulumi.Output.all(observed, wanted, marks).apply(tell_release)

@@ -72,11 +72,13 @@ def commit_of(message: Mapping[str, Any]) -> str:
 
 
 def took(seconds: Mapping[str, float]) -> str:
-    """How long it took in all, and its longest steps."""
+    """How long it took until it was live, and its longest steps."""
     if not seconds:
         return ""
-    longest = sorted(seconds, key=lambda step: seconds[step], reverse=True)[:2]
-    return f"{sum(seconds.values()):.1f} s ({', '.join(f'{step} {seconds[step]:.1f}' for step in longest)})"
+    steps = {step: took for step, took in seconds.items() if step != "to_live"}
+    longest = sorted(steps, key=lambda step: steps[step], reverse=True)[:2]
+    total = seconds.get("to_live", sum(steps.values()))
+    return f"{total:.1f} s ({', '.join(f'{step} {steps[step]:.1f}' for step in longest)})"
 
 
 def ago(then: float, now: float) -> str:
