@@ -4,7 +4,7 @@
 PYTHON := $(shell .venv/bin/python -ISc 'print(".venv/bin/python")' 2>/dev/null || echo python3)
 TOOLS := @$(PYTHON) -Sm tools $(if $(STACK),--stack '$(STACK)') $(if $(APP),--app '$(APP)')
 
-.PHONY: help up preview down url cert releases rollback journal logs env setup test test-long unit e2e-clouds e2e-apps live lint clean distclean
+.PHONY: help up preview down url cert releases rollback journal logs env setup test test-long unit e2e-clouds e2e-apps faults live lint clean distclean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -54,6 +54,9 @@ unit: ## run the unit tests alone
 
 e2e-clouds: ## every target with every database on the rig's clouds, as one table
 	$(TOOLS) test clouds
+
+faults: ## what may go wrong in a release, as one table
+	$(TOOLS) test faults
 
 e2e-apps: ## apps of every kind, as they are, as one table
 	$(TOOLS) test apps

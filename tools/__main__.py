@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     tool.set_defaults(run=_slipway)
     test = commands.add_parser("test")
     test.add_argument(
-        "parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds, apps"
+        "parts", nargs="*", help="unit, rig, agent, e2e, examples (default: all of these); long, clouds, apps, faults"
     )
     test.set_defaults(run=_test)
     return parser

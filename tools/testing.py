@@ -14,6 +14,7 @@ PARTS = ("unit", "rig", "agent", "e2e", "examples")
 LONG = {
     "long": "what takes minutes a file: the rig's clouds, carried data, existing machines, databases: about 25 minutes",
     "clouds": "every target with every database: about 30 minutes on 2 cores",
+    "faults": "what may go wrong in a release, as one table: about 15 minutes on 2 cores",
     "apps": "apps of every kind, from the first preview to the last down: about 10 minutes on 2 cores",
 }
 """Parts that only run when they are asked for, with what to expect."""
@@ -65,6 +66,8 @@ def _commands(ready: setup.Ready, part: str) -> list[tuple[str, list[str | Path]
 def _options(part: str) -> list[str]:
     if part in ("clouds", "apps"):
         return ["-n", "2", "--dist", "loadscope"]
+    if part == "faults":
+        return []
     return ["-m", "long" if part == "long" else "not long"]
 
 

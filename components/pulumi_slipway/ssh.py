@@ -26,6 +26,10 @@ from .lean import paramiko
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds for each of: TCP connect, the server's banner, key exchange, authentication."""
 
+LOST_AFTER = 30
+"""Seconds of silence after which a connection is taken for lost: a command may be silent for an hour, the system of a
+server that is there is not."""
+
 # paramiko would print its own warnings of what is reported here as an exception
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
@@ -106,6 +110,7 @@ def connect(
     try:
         connection = socket.create_connection((address, port), timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _notice_silence(connection)
         transport = paramiko.Transport(connection)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
         _prefer_types_of(pinned, transport)
@@ -127,6 +132,15 @@ def connect(
     finally:
         if transport is not None:
             transport.close()
+
+
+def _notice_silence(connection: socket.socket) -> None:
+    """Have the system end a connection whose other end is gone without a word, as behind a cut cable."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": LOST_AFTER * 1000}
+    for name, value in options.items():
+        if hasattr(socket, name):  # of Linux; elsewhere it takes longer
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent import detach, files, journal, lock, nginx, observe, paths, progress, request, rollout, undo
+from pulumi_slipway.agent import (
+    catalogue,
+    detach,
+    files,
+    journal,
+    lock,
+    main,
+    nginx,
+    observe,
+    paths,
+    progress,
+    request,
+    rollout,
+    undo,
+)
 from pulumi_slipway.agent.errors import AgentError
 from pulumi_slipway.agent.undo import Content
 
@@ -200,6 +215,46 @@ def test_the_password_in_a_url_does_not_get_through_by_itself(no_secrets: None) 
     assert len(progress._secrets) == len(set(progress._secrets))
 
 
+def test_the_journal_ends_with_what_is_live_also_after_an_agent_that_could_not_write_it_down(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with journal.recorded(path, "release", release="r1"):
+        pass
+    journal.confirm(path, "r1")
+    assert len(journal.read(path, 10)) == 1
+    with pytest.raises(AgentError), journal.recorded(path, "release", release="r3"):
+        raise AgentError("broken")
+    journal.confirm(path, "r2")
+    assert [(entry["action"], entry["release"]) for entry in journal.read(path, 10)][-1] == ("found", "r2")
+    assert journal.live(path) == "r2"
+
+
+def test_what_is_done_stays_done_when_the_journal_takes_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:10]))
+    with journal.recorded(path, "release", release="r1"):
+        pass
+    monkeypatch.undo()
+    assert f"warning: the journal {path} cannot be written: No space left on device" in capfd.readouterr().err
+    assert journal.live(path) is None
+    journal.confirm(path, "r1")
+    assert journal.live(path) == "r1"
+
+
+def test_the_release_that_served_last_is_that_also_by_a_clock_that_was_set_back(root: Path) -> None:
+    app = paths.AppPaths("book")
+    for name in ("r1", "r2", "r3"):
+        app.release(name).mkdir(parents=True)
+        files.write_json(app.release(name) / "release.json", {})
+    files.write_json(app.release("r1") / "good.json", {"at": time.time() + 10**8})
+    catalogue.mark_good(app, "r2")
+    catalogue.mark_good(app, "r3")
+    assert [entry.id for entry in catalogue.all_of(app)] == ["r3", "r2", "r1"]
+    assert catalogue.previous_good(app, "r3") == "r2"
+
+
 # ------------------------------------------------------------------------------------------------- request
 
 
@@ -251,6 +306,28 @@ def test_of_many_tracebacks_the_first_of_a_worker_is_shown() -> None:
     lines += [f"{stamp} [INFO] Worker exiting", "Traceback (most recent call last):", "gunicorn.errors.HaltServer"]
     assert rollout._telling(lines) == trace
     assert rollout._telling([f"{stamp} [INFO] Starting", "sorry"]) == ["sorry"]
+
+
+# ------------------------------------------------------------------------------------------------- the disk
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "the server's disk is full (/srv/book/x): make room"),
+        (errno.EROFS, "file system can only be read (/srv/book/x)"),
+    ],
+)
+def test_what_is_wrong_with_the_disk_is_told_with_a_remedy(
+    number: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_document: object) -> None:
+        raise OSError(number, os.strerror(number), "/srv/book/x")
+
+    monkeypatch.setattr(observe, "observe", failing)
+    answer = main._guarded(main.COMMANDS["observe"], {})
+    assert answer["ok"] is False
+    assert said in answer["error"]
 
 
 # ------------------------------------------------------------------------------------------------- the program

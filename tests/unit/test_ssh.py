@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from pulumi_slipway import ready
-from pulumi_slipway.ssh import RefusedKeyError, SshError, WrongHostKeyError, connect
+from pulumi_slipway.ssh import LOST_AFTER, RefusedKeyError, SshError, WrongHostKeyError, connect
 from tests.unit.sshserver import SshServer, new_key
 
 HOST_PRIVATE, HOST_PUBLIC = new_key()
@@ -218,3 +218,15 @@ def test_ready_gives_up_in_time_at_a_silent_or_closed_port(listening: bool) -> N
         ready.make_ready(request(port, timeout=1))
     assert time.monotonic() - begin < 10
     silent.close()
+
+
+def test_a_connection_whose_other_end_is_silent_is_lost_in_time(server: SshServer) -> None:
+    with connect("127.0.0.1", server.port, "deploy", DEPLOY_PRIVATE, [HOST_PUBLIC]) as connection:
+        ours = connection.transport.sock
+        found = {
+            name: ours.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        }
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert found["TCP_KEEPIDLE"] + found["TCP_KEEPINTVL"] * found["TCP_KEEPCNT"] <= LOST_AFTER
+    assert found["TCP_USER_TIMEOUT"] == LOST_AFTER * 1000

@@ -76,8 +76,9 @@ def note_message(app: AppPaths, release: str, message: dict[str, Any]) -> None:
 
 
 def mark_good(app: AppPaths, release: str) -> None:
-    """It served: it may be rolled back to."""
-    files.write_json(app.release(release) / "good.json", {"at": time.time()})
+    """It served: it may be rolled back to. It is the last one to, also for a clock that was set back since."""
+    latest = max((entry.good for entry in all_of(app) if entry.good is not None), default=0.0)
+    files.write_json(app.release(release) / "good.json", {"at": max(time.time(), latest + 0.001)})
     unmark_bad(app, release)
 
 

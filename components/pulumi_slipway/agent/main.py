@@ -23,6 +23,15 @@ _LINE_LIMIT = 8 * 1024
 # An answer is one line under 8 KB, also when each character of the error becomes an escape of six.
 _ERROR_LIMIT = 1200
 
+_FULL = "the server's disk is full{where}: make room on it, and run this again"
+_DISK = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "the server's file system can only be read{where}: see `dmesg` there for why, have it written to "
+    "again (`mount -o remount,rw`), and run this again",
+}
+"""What to do about an error of the disk's."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -125,9 +134,9 @@ def _guarded(command: Command, request: dict[str, Any]) -> Answer:
     except AgentError as error:
         return _failed(error)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _DISK:
             where = f" ({error.filename})" if error.filename else ""
-            return _failed(AgentError(f"the server's disk is full{where}: make room on it, and run this again"))
+            return _failed(AgentError(_DISK[error.errno].format(where=where)))
         return _unexpected(error)
     except Exception as error:  # a bug: say where
         return _unexpected(error)
