@@ -7,6 +7,7 @@ the run that did it, removes just that.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -37,11 +38,16 @@ _REMOVAL = 300.0
 
 def ensure(names: Sequence[str], deadline: Deadline) -> None:
     """Have these installed, for good."""
-    missing = _missing(names)
-    if missing:
-        with held(_LOCK, "installing packages", max(1.0, deadline.left)), adoption.noting():
+    if not names or not (_missing(names) or _record().is_file()):
+        return
+    with held(_LOCK, "installing packages", max(1.0, deadline.left)), adoption.noting():
+        added = files.read_json(_record())
+        if added is not None:  # what is here for a while may be among them
+            files.write_json(_record(), {"packages": sorted(set(added["packages"]) - set(names))})
+        missing = _missing(names)
+        if missing:
             say(f"installing {', '.join(missing)}")
-            _install(_missing(names), deadline)
+            _install(missing, deadline)
 
 
 @contextmanager
@@ -67,30 +73,33 @@ def for_a_while(names: Sequence[str] | None, deadline: Deadline) -> Iterator[Non
 def settle() -> None:
     """Remove what an interrupted run installed for a while; nothing when that run still lives."""
     if _record().is_file():
-        try:
-            with held(_LOCK, "removing packages", 0.0):
-                _remove_added()
-        except AgentError as error:
-            say(f"packages that were installed for a while stay until the next release: {error.message}")
+        with contextlib.suppress(AgentError), held(_LOCK, "removing packages", 0.0):
+            _remove_added()
 
 
 def _remove_added() -> None:
+    """Where that fails, the record stays, and the next release tries again."""
     record = files.read_json(_record())
     if record is None:
         return
-    deadline = Deadline(_REMOVAL, "removing packages")
-    _mend(deadline)
-    while there := sorted(
-        _there().keys() & set(record["packages"])
-    ):  # an apt that outlived its run may still have added to them
-        others = set(_planned("remove", there)) - set(there)
-        if others:
-            # Somebody has installed what needs them: from now on they are there for that.
-            say(f"warning: {', '.join(sorted(others))} came to need packages of the compiler, which therefore stay")
-            break
-        say(f"removing the {len(there)} packages that were there for a while")
-        _apt(["purge", *there], deadline)
-    _record().unlink(missing_ok=True)
+    try:
+        deadline = Deadline(_REMOVAL, "removing packages")
+        _mend(deadline)
+        # an apt that outlived its run may still have added to them
+        while there := _to_go(set(record["packages"])):
+            say(f"removing the {len(there)} packages that were there for a while")
+            _apt(["purge", *there], deadline)
+        _record().unlink(missing_ok=True)
+    except AgentError as error:
+        say(f"warning: packages that were installed for a while stay until the next release: {error.message}")
+
+
+def _to_go(added: set[str]) -> list[str]:
+    """Those of `added` that are there and that nothing else has come to need meanwhile."""
+    there = sorted(_there().keys() & added)
+    if not there or set(_planned("remove", there)) <= added:
+        return there
+    return [name for name in there if set(_planned("remove", [name])) <= added]
 
 
 def _install(names: Sequence[str], deadline: Deadline) -> None:

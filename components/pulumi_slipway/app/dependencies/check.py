@@ -95,7 +95,8 @@ def _cached(key: Sequence[Any], find: Callable[[], _Wheels]) -> _Wheels:
         found = find()
     except UnknownError as error:
         return _Wheels(unknown=str(error))
-    cache.write(digest, asdict(found))
+    if not found.unseen:
+        cache.write(digest, asdict(found))
     return found
 
 
