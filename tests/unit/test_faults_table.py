@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from tests.faults.at_step import STEPS
 from tests.faults.table import FAULTS, POWER_STEPS, Row, missing, render
 
@@ -13,6 +15,12 @@ def test_each_step_of_a_release_has_its_fault_once() -> None:
     assert len(STEPS) >= 8
     assert len(POWER_STEPS) >= 8
     assert set(POWER_STEPS) <= set(STEPS)
+
+
+def test_the_steps_are_the_agents() -> None:
+    for module, function, when in STEPS.values():
+        assert callable(getattr(importlib.import_module(f"pulumi_slipway.agent.{module}"), function))
+        assert when in ("before", "after")
 
 
 def test_nothing_is_missing_from_a_full_table() -> None:
