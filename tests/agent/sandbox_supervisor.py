@@ -62,7 +62,10 @@ class _Supervisor:
 
     def getProcessInfo(self, name: str) -> dict[str, object]:  # noqa: N802 (supervisor's name for it)
         program = self._find(name)
-        return {"statename": program.state, "pid": program.pid, "spawnerr": ""}
+        return {"name": name, "statename": program.state, "pid": program.pid, "spawnerr": ""}
+
+    def getAllProcessInfo(self) -> list[dict[str, object]]:  # noqa: N802
+        return [self.getProcessInfo(name) for name in self._programs]
 
     def startProcess(self, name: str, _wait: bool) -> bool:  # noqa: N802
         program = self._find(name)
@@ -125,10 +128,8 @@ def supervise(app: str, ready: int) -> NoReturn:
     socket_path = rooted("/run/supervisor.sock")
     socket_path.unlink(missing_ok=True)
     with _Server(socket_path) as server:
-        server.register_function(supervisor.getProcessInfo, "supervisor.getProcessInfo")
-        server.register_function(supervisor.startProcess, "supervisor.startProcess")
-        server.register_function(supervisor.stopProcess, "supervisor.stopProcess")
-        server.register_function(supervisor.reloadConfig, "supervisor.reloadConfig")
+        for name in ("getProcessInfo", "getAllProcessInfo", "startProcess", "stopProcess", "reloadConfig"):
+            server.register_function(getattr(supervisor, name), f"supervisor.{name}")
         os.write(ready, b"!")
         os.close(ready)
         while True:

@@ -194,7 +194,7 @@ class Releases(RuleBasedStateMachine):
         assert self._visit() == self.live
         live = "" if self.live is None else self.live.id
         self.observed = self.server.observe()
-        assert self.observed["release"] == live
+        assert (self.observed["release"], self.observed["damage"]) == (live, [])
         assert self.server.live_by_the_journal() == live
         self._check_rows()
 
@@ -238,5 +238,7 @@ def test_the_release_that_serves_is_the_one_that_the_journal_says(server: Sandbo
     told = ", ".join(f"{count} {what}" for what, count in sorted(seen.items()))
     print(f"seed {SEED}: {told}; {time.monotonic() - began:.0f} s")
     assert seen["sequences"] >= SEQUENCES
-    assert min(seen[what] for what in ("releases", "rollbacks", "power cuts", "kills", "kills after the decision")) > 20
-    assert min(seen[f"broken: {what}"] for what in ("import", "health", "migration")) > 10
+    if SEQUENCES >= 200:
+        often = ("releases", "rollbacks", "power cuts", "kills", "kills after the decision")
+        assert min(seen[what] for what in often) > 20
+        assert min(seen[f"broken: {what}"] for what in ("import", "health", "migration")) > 10
