@@ -72,6 +72,15 @@ def test_a_corrupted_environment_is_made_anew_beside_the_one_that_serves(app: Ap
     assert app.server.shell(f"readlink -f {PLACE}/live/venv").strip() == f"{venv}-2"
 
 
+def test_edited_variables_are_put_right(app: App, fresh_id: str) -> None:
+    request = released(app, fresh_id)
+    env = app.server.shell(f"readlink -f {PLACE}/live/env").strip()
+    app.server.shell(f"sed -i s/hello/goodbye/ {env}")
+    assert damage(app) == [f"envs/{env.rpartition('/')[2]}"]
+    mended(app, request)
+    assert "hello" in app.server.text("/environment")
+
+
 def test_nobody_goes_back_to_a_damaged_release(app: App, fresh_id: str) -> None:
     released(app, fresh_id)
     app.release(f"{fresh_id}-b", source("newer"))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.agent import files, paths, seal
+from pulumi_slipway.agent import files, paths, seal, users, variables
 from pulumi_slipway.agent.paths import AppPaths
+from pulumi_slipway.agent.users import User
 
-RECORD = {"release": "r-1", "venv": "v"}
+RECORD = {"release": "r-1", "venv": "v", "env": "e"}
 
 
 @pytest.fixture
@@ -100,6 +101,21 @@ def test_a_changed_environment_is_damaged_and_its_name_is_not_used_again(app: Ap
     assert seal.usable_environment(app, "v") == "v-2"
     (app.venvs / "v" / ".slipway-complete").unlink()
     assert seal.usable_environment(app, "v") == "v", "half of one is made anew in its place"
+
+
+def test_edited_variables_are_named_by_their_file_alone(app: AppPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = User("shop", os.geteuid(), os.getegid())
+    monkeypatch.setattr(users, "require", lambda _: nobody)
+    app.envs.mkdir()
+    (paths.ROOT / "var/lib").mkdir(parents=True)
+    record = {**RECORD, "env": variables.store(app, {"TOKEN": "planted"})}
+    assert seal.damage(app, record) == []
+    (app.envs / record["env"]).write_text('{"TOKEN": "another"}')
+    assert seal.damage(app, record) == [f"envs/{record['env']}"]
+    assert variables.store(app, {"TOKEN": "planted"}) == record["env"]
+    assert seal.damage(app, record) == []
+    (app.envs / record["env"]).unlink()
+    assert seal.damage(app, record) == [f"envs/{record['env']}"]
 
 
 def test_an_environment_is_the_same_after_it_was_renamed(app: AppPaths) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import files
+from . import files, variables
 from .errors import AgentError
 from .paths import AppPaths
 
@@ -46,6 +46,8 @@ def damage(app: AppPaths, record: dict[str, Any]) -> list[str]:
     found = _release_damage(app.release(str(record["release"])))
     if environment_is_damaged(app.venvs / str(record["venv"])):
         found.append(f"venvs/{record['venv']}")
+    if not variables.is_intact(app, str(record["env"])):
+        found.append(f"envs/{record['env']}")
     return found
 
 

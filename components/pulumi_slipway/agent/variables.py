@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from . import files, paths, users
 from .errors import AgentError
@@ -16,12 +17,19 @@ from .paths import AppPaths
 def store(app: AppPaths, variables: Mapping[str, str]) -> str:
     """Keep a set of variables; the name of its file."""
     data = json.dumps(dict(variables), ensure_ascii=False, sort_keys=True).encode()
-    # Keyed: names of files are no secret, and a plain digest would let anyone check a guess of a short password.
-    name = hmac.new(_key(), data, hashlib.sha256).hexdigest()[:32]
+    name = _name(data)
     path = app.envs / name
     if not path.is_file() or path.read_bytes() != data:
         files.write_atomic(path, data, 0o640, users.require(app.app).gid)
     return name
+
+
+def is_intact(app: AppPaths, name: str) -> bool:
+    """Whether the file of a set still holds what it was made of: its name says so."""
+    try:
+        return not _place().is_file() or _name((app.envs / name).read_bytes()) == name
+    except OSError:
+        return False
 
 
 def load(app: AppPaths, name: str) -> dict[str, str]:
@@ -37,8 +45,17 @@ def fingerprint(variables: Mapping[str, str]) -> str:
     return hmac.new(_key(), data, hashlib.sha256).hexdigest()
 
 
+def _name(data: bytes) -> str:
+    """Keyed: names of files are no secret, and a plain digest would let anyone check a guess of a short password."""
+    return hmac.new(_key(), data, hashlib.sha256).hexdigest()[:32]
+
+
+def _place() -> Path:
+    return paths.state() / "digest.key"
+
+
 def _key() -> bytes:
-    path = paths.state() / "digest.key"
+    path = _place()
     if not path.is_file():
         files.folder(paths.state())
         files.write_atomic(path, os.urandom(32), 0o600)
