@@ -86,10 +86,10 @@ def _close_firewall() -> None:
             tool(["ufw", "allow", *rule])
     if not _denies_by_default():
         tool(["ufw", "default", "deny", "incoming"])
+    if firewall.is_active() and not _is_in_kernel():
+        firewall.turn_off()  # a reload finds its chains, and does not look whether anything leads to them
     if not firewall.is_active():
         tool(["ufw", "--force", "enable"])
-    elif not _is_in_kernel():
-        tool(["ufw", "reload"])
 
 
 def _rules() -> list[firewall.Rule]:
