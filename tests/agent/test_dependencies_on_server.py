@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 import uv
 
 from pulumi_slipway.app.dependencies import find_dependencies
-from tests.agent.server import AgentFailed, App, Server, pack
+from tests.agent.server import OWNER, AgentFailed, App, Server, pack
 
 _numbers = itertools.count(1)
 
@@ -34,11 +34,13 @@ def web(answer: str, imports: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def app(server: Server) -> App:
+def app(server: Server) -> Iterator[App]:
+    """It answers to the server's address as other modules' apps do, and so goes with this module."""
     found = App(server, "needy")
     found.claim()
     found.site()
-    return found
+    yield found
+    server.agent("remove", {"app": found.name, "owner": OWNER})
 
 
 def released(app: App, tmp_path: Path, files: Mapping[str, str], folder: str = "", **changes: Any) -> dict[str, Any]:
