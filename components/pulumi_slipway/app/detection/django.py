@@ -99,7 +99,7 @@ def django_findings(project: Project, domains: tuple[str, ...]) -> Findings:
     )
     media = in_source(project.values.get("MEDIA_ROOT"))
     if media:
-        found.notes.append(f"uploads go to {media}, and stay there; with media_url nginx serves them")
+        found.notes.append(f"uploads go to {media}, which outlives releases")
     if project.static_folder and project.static_url:
         found.build.append(f"python {project.root}manage.py collectstatic --noinput")
         found.static_folder = project.static_folder
