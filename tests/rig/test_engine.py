@@ -77,8 +77,7 @@ command.local.Command("c", create="echo create TRIGGER >> LOG", update="echo upd
 def test_a_destroy_without_a_preview_meets_a_protected_resource_that_nothing_waits_for_first(
     guarded: bool, engine: Engine
 ) -> None:
-    """What `servers/common.py` relies on, and what happens without it: resources go in rounds, those that nothing waits
-    for first, and a round with a failure is the last."""
+    """What `servers/common.py` relies on, and what happens without it: what a protected resource waits for stays."""
     log = engine.folder / "log"
     program = """
 import pulumi, pulumi_command as command

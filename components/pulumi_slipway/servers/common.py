@@ -235,8 +235,8 @@ def finish(draft: Draft, made: Made, static: StaticAddress | None = None) -> pul
 
 
 def _guard(draft: Draft, arrive: pulumi.Resource) -> None:
-    """What a destroy comes upon first, as nothing waits for it: without a preview, it would take the address from the
-    machine before it came to the address itself, or to the data, and stopped."""
+    """Keeps what it waits for from a destroy without a preview, which would take the address from the machine before it
+    came to the address itself, or to the data, and stopped."""
     pulumi.Stash(
         f"{draft.name}-protected",
         input="address and data",
