@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -39,7 +40,8 @@ date +%s.%N
 cd /home/admin/plain/code
 DATABASE_URL=sqlite:////home/admin/plain/app.db {venv}/bin/flask db upgrade >&2
 sudo supervisorctl start plain >&2
-until curl -fs http://127.0.0.1:8000/ | grep -q {text}; do sleep 0.02; done
+asked() {{ exec 3<>/dev/tcp/127.0.0.1/8000 && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && grep -q {text} <&3; }}
+until (asked) 2>/dev/null; do sleep 0.02; done
 date +%s.%N
 """
 
@@ -76,7 +78,11 @@ class PlainWay:
         script = _SCRIPT.format(venv=self._venv, text=self._app.text)
         began = time.time()
         done = subprocess.run(
-            [*self._ssh(), f"sh -c '{script}'"], input=source, capture_output=True, timeout=120, check=False
+            [*self._ssh(), f"bash -c {shlex.quote(script)}"],
+            input=source,
+            capture_output=True,
+            timeout=120,
+            check=False,
         )
         ended = time.time()
         if done.returncode != 0:
