@@ -17,8 +17,11 @@ from typing import Any
 from .errors import AgentError
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o644, group: int = 0) -> None:
-    """Replace `path` by `data` in one rename; after this returned, the new content survives a power cut."""
+def write_atomic(path: Path, data: bytes, mode: int = 0o644, group: int = 0, durable: bool = True) -> None:
+    """Replace `path` by `data` in one rename; after this returned, the new content survives a power cut.
+
+    Not if it is not to be `durable`: then the caller syncs, once for many files.
+    """
     temporary = _beside(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -26,18 +29,20 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, group: int = 0) -> 
             os.fchown(file.fileno(), os.geteuid(), group if os.geteuid() == 0 else -1)
             os.fchmod(file.fileno(), mode)
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
-def write_json(path: Path, document: object, mode: int = 0o644, group: int = 0) -> None:
+def write_json(path: Path, document: object, mode: int = 0o644, group: int = 0, durable: bool = True) -> None:
     data = json.dumps(document, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
-    write_atomic(path, data.encode(), mode, group)
+    write_atomic(path, data.encode(), mode, group, durable)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -53,14 +58,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return document
 
 
-def replace_link(path: Path, target: Path | str) -> None:
-    """Let the symbolic link `path` point at `target`, in one rename."""
+def replace_link(path: Path, target: Path | str, durable: bool = True) -> None:
+    """Let the symbolic link `path` point at `target`, in one rename; if it is not to be `durable`, the caller syncs."""
     if path.is_symlink() and os.readlink(path) == str(target):  # noqa: PTH115 (the text itself, not a path)
         return
     temporary = _beside(path)
     temporary.symlink_to(target)
     temporary.replace(path)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:

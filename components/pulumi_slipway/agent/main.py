@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -143,6 +142,8 @@ def _guarded(command: Command, request: dict[str, Any]) -> Answer:
 
 
 def _unexpected(error: Exception) -> Answer:
+    import traceback  # not needed by all that goes well
+
     lines = traceback.format_exception(error)[-6:]
     told = [line for part in lines for line in part.splitlines()][-12:]
     return _failed(AgentError(f"the agent failed unexpectedly: {type(error).__name__}: {error}", told))

@@ -76,12 +76,14 @@ def release(document: Document) -> dict[str, Any]:
         database.refuse_silent_change(app, live, wanted.database)
         with clock.part("stage"):
             record = stage(app, wanted)
-        catalogue.note_message(app, wanted.id, message)
-        with clock.part("migrate"):
-            database.prepare(app, wanted.database)
-            _run_commands(app, wanted.id, record, wanted.release_timeout)
-        entry["seconds_of"] = clock.parts  # of a failed release, too
-        new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
+        try:
+            with clock.part("migrate"):
+                database.prepare(app, wanted.database)
+                _run_commands(app, wanted.id, record, wanted.release_timeout)
+            entry["seconds_of"] = clock.parts  # of a failed release, too
+            new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
+        finally:
+            catalogue.note_message(app, wanted.id, message)
         entry["slot"] = new.slot
         _prune(app, wanted)
         return {**_answer(app, wanted.id, serial, live), "changed": True, "slot": new.slot, "seconds": clock.parts}

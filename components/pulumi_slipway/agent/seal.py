@@ -27,12 +27,12 @@ _TOLD = 10
 
 
 def seal_release(place: Path) -> None:
-    """Note how the code in the folder of a release is; nothing changes it from here on."""
+    """Note how the code in the folder of a release is; nothing changes it from here on. The caller syncs."""
     code = place / "code"
     entries = list(_entries(code))
     contents = {name: _content(code, name, state) for name, state in entries}
-    files.write_json(place / "manifest.json", {"files": contents})
-    files.write_json(place / "seal.json", {"seal": _digest(entries)})
+    files.write_json(place / "manifest.json", {"files": contents}, durable=False)
+    files.write_json(place / "seal.json", {"seal": _digest(entries)}, durable=False)
 
 
 def seal_environment(venv: Path) -> None:

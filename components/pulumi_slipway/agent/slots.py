@@ -41,10 +41,14 @@ def prepare_run(app: AppPaths) -> None:
 def fill(app: AppPaths, slot: str, release: str, record: dict[str, Any]) -> None:
     """Let a stopped slot be `release`: its code, environment, variables and static files."""
     place = files.folder(app.slots / slot)
-    files.replace_link(place / "code", app.release(release) / "code")
-    files.replace_link(place / "venv", app.venvs / record["venv"])
-    files.replace_link(place / "env", app.envs / record["env"])
-    files.replace_link(place / "release.json", app.release(release) / "release.json")
+    for name, target in (
+        ("code", app.release(release) / "code"),
+        ("venv", app.venvs / record["venv"]),
+        ("env", app.envs / record["env"]),
+        ("release.json", app.release(release) / "release.json"),
+    ):
+        files.replace_link(place / name, target, durable=False)
+    files.sync_folder(place)
     link_static(app, slot)
     app.socket(slot).unlink(missing_ok=True)
 

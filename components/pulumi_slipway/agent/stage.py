@@ -161,7 +161,7 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     if wanted.static is not None:
         _expose_static(place / "code" / wanted.needs.app_folder, wanted.static, place / "static")
     record["staged"] = time.time()
-    files.write_json(place / "release.json", record)
+    files.write_json(place / "release.json", record, durable=False)
     place.chmod(0o755)
     seal.seal_release(place)
     files.sync_filesystem(app.work)
