@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _COMMENT = "slipway-bench-relay"
 _MARK = 0x51707
@@ -34,15 +34,30 @@ class Relay:
     """How many were made through it so far."""
     mark: int = 0
     """Put on its own packets, by which the packet filter tells them from others (root may); 0: none."""
+    _open: dict[asyncio.StreamWriter, asyncio.Event] = field(default_factory=dict)
+    """Connections that are not over, and what tells that they are."""
 
     async def serve(self, listener: socket.socket, over: asyncio.Event) -> None:
         """Relay until ``over`` is set."""
         server = await asyncio.start_server(self._accept, sock=listener)
         async with server:
             await over.wait()
+        for writer, ended in list(self._open.items()):
+            writer.transport.abort()
+            with contextlib.suppress(TimeoutError):  # of a server that does not care
+                await asyncio.wait_for(ended.wait(), 5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open[writer] = ended = asyncio.Event()
+        try:
+            await self._relay(reader, writer)
+        finally:
+            writer.close()
+            del self._open[writer]
+            ended.set()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         # The caller's SYN needs half a round trip to the server, the answer another half back: nothing of what the
         # caller says leaves before; and its ACK, which lets the server speak, arrives after one and a half.
@@ -66,7 +81,6 @@ class Relay:
             await asyncio.gather(_carry(reader, ours, half, connected), _carry(theirs, writer, half, 0.0))
         finally:
             ours.close()
-            writer.close()
 
 
 async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float, earliest: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import noop
+from bench import noop, release_speed
 from bench.project import changes, table
 from bench.release_under_load import HEADING, Run, report_problems, row
 from bench.result import LoadResult, Sample
@@ -97,3 +97,28 @@ def test_a_lost_request_counts_although_a_longer_load_followed() -> None:
     lost = Run(result(("version-0", 0.0), (None, 1.0)), "version-0", "version-1", 9.0)
     longer = Run(result(("version-1", 0.0), ("version-2", 1.0)), "version-1", "version-2", 9.0)
     assert report_problems([lost, longer]) == 1
+
+
+def test_the_median_of_each_step_is_told() -> None:
+    assert release_speed.medians([{"a": 1.0, "b": 5.0}, {"a": 3.0, "b": 4.0}, {"a": 2.0, "b": 9.0}]) == {
+        "a": 2.0,
+        "b": 5.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("to_live", "whole", "rollback", "above"),
+    [(0.85, 2.5, 1.0, 0), (0.95, 2.5, 1.0, 1), (0.85, 2.8, 1.0, 1), (0.85, 2.5, 1.2, 1), (0.95, 2.8, 1.2, 3)],
+)
+def test_a_release_has_limits_for_each_of_its_parts(
+    capsys: pytest.CaptureFixture[str], to_live: float, whole: float, rollback: float, above: int
+) -> None:
+    release = {"agent: stage": 0.1, "whole": whole, "live after": 2.0, "to live": to_live}
+    plain = {"whole": 4.0, "live after": 3.9, "without service": 2.0}
+    near = {"release": release, "plain": plain, "rollback": {"to live": rollback}, "empty": {"whole": 0.6}}
+    status = release_speed.report(0.6, {"near": near, "far": {"release": release, "plain": plain}})
+    printed = capsys.readouterr().out
+    assert printed.count("ABOVE") == above
+    assert status == (1 if above else 0)
+    assert "0.51" in printed, "its time to live in parts of the plain way's"
+    assert all(f"- {name}: " in printed for name in release_speed.CONNECTIONS)
