@@ -115,10 +115,17 @@ def test_a_release_has_limits_for_each_of_its_parts(
 ) -> None:
     release = {"agent: stage": 0.1, "whole": whole, "live after": 2.0, "to live": to_live}
     plain = {"whole": 4.0, "live after": 3.9, "without service": 2.0}
-    near = {"release": release, "plain": plain, "rollback": {"to live": rollback}, "empty": {"whole": 0.6}}
-    status = release_speed.report(0.6, {"near": near, "far": {"release": release, "plain": plain}})
+    near = {
+        "import": {"whole": 0.6, "cpu": 0.58},
+        "release": release,
+        "plain": plain,
+        "rollback": {"to live": rollback},
+        "empty": {"whole": 0.6},
+    }
+    status = release_speed.report({"near": near, "far": {"release": release, "plain": plain}})
     printed = capsys.readouterr().out
     assert printed.count("ABOVE") == above
     assert status == (1 if above else 0)
+    assert "was busy" not in printed
     assert "0.51" in printed, "its time to live in parts of the plain way's"
     assert all(f"- {name}: " in printed for name in release_speed.CONNECTIONS)
