@@ -83,7 +83,7 @@ class Site:
         self.plain.set_up(self.host, self.run)
 
     def import_time(self) -> Steps:
-        """Seconds of ``python -c "import app"`` on the server, as the app's user, and of the CPU in it: medians of 3."""
+        """Seconds of ``python -c "import app"`` on the server, as the app, and of the CPU in it: medians of 3."""
         place = f"/srv/{self.app.name}/live"
         script = f"cd {place}/code && exec python3 -I -c {shlex.quote(_IMPORT)} {place}/venv/bin/python"
         lines = self.run(f"runuser -u {self.app.name} -- sh -c {shlex.quote(script)}").splitlines()
