@@ -6,6 +6,8 @@ import json
 import subprocess
 import time
 
+import pytest
+
 from tests.e2e.checkout import Checkout
 
 
@@ -49,6 +51,7 @@ def test_a_preview_says_what_a_release_changes_and_nothing_when_nothing_does(sit
     assert quiet(preview(site))
 
 
+@pytest.mark.long  # each part by itself is in tests/agent/test_drift.py
 def test_what_was_changed_on_the_server_is_shown_and_mended_by_up(site: Checkout) -> None:
     live = site.live()
     place = f"/srv/guestbook/releases/{live}/code"
