@@ -32,7 +32,7 @@ def distribution(monkeypatch: pytest.MonkeyPatch) -> None:
             "OSError: cannot load library 'libpango-1.0-0': libpango-1.0-0: cannot open shared object file",
             "system_packages: [libpango-1.0-0]",
         ),
-        ("ImportError: libours.so.7: cannot open shared object file", "system_packages to the package of the distribu"),
+        ("ImportError: libours.so.7: cannot open shared object file", "system_packages: [libours7], or the package of"),
         ("ImportError: no pq wrapper available.", "system_packages: [libpq5]"),
         ("error: command 'gcc' failed: No such file or directory", "build_packages: []"),
         ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build_packages: []"),

@@ -69,9 +69,11 @@ def hint(lines: Sequence[str]) -> str | None:
     match = _LIBRARY.search(text)
     if match is None:
         return None
-    package = next((name for name in _names(match[1]) if _is_known(name)), None)
-    wanted = f": [{package}]" if package else " to the package of the distribution that has it"
-    return f"slipway: the library {match[1]} is missing: set system_packages{wanted}"
+    names = list(_names(match[1]))
+    known = next((name for name in names if _is_known(name)), None)
+    # a server that never fetched the lists of packages knows none of them
+    doubt = "" if known else ", or the package of the distribution that has it"
+    return f"slipway: the library {match[1]} is missing: set system_packages: [{known or names[0]}]{doubt}"
 
 
 def _names(library: str) -> Iterator[str]:
