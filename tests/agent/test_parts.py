@@ -229,18 +229,17 @@ def test_the_journal_ends_with_what_is_live_also_after_an_agent_that_could_not_w
 
 
 def test_what_is_done_stays_done_when_the_journal_takes_no_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "journal.jsonl"
+    path = root / "journal.jsonl"
     write = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:10]))
-    with journal.recorded(path, "release", release="r1"):
-        pass
-    monkeypatch.undo()
+    with monkeypatch.context() as full, journal.recorded(path, "release", release="r1"):
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:10]))
     assert f"warning: the journal {path} cannot be written: No space left on device" in capfd.readouterr().err
     assert journal.live(path) is None
     journal.confirm(path, "r1")
     assert journal.live(path) == "r1"
+    assert [entry["action"] for entry in journal.read(path, 9)] == ["release", "found"]  # it waited
 
 
 def test_the_release_that_served_last_is_that_also_by_a_clock_that_was_set_back(root: Path) -> None:

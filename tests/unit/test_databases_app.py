@@ -11,6 +11,7 @@ import pulumi
 import pytest
 
 from pulumi_slipway import WebApp
+from pulumi_slipway.app.snapshot import cannot_dump
 from pulumi_slipway.databases.contract import Database
 from pulumi_slipway.databases.url import ca_path
 from tests.unit.mocks import HOST, Engine, Recorder, observation
@@ -212,3 +213,64 @@ def test_a_driver_that_no_requirement_names_is_a_warning(
     assert warnings == [
         "guestbook: none of its requirements is a driver for postgresql: add one, such as psycopg[binary]"
     ]
+
+
+@pytest.mark.parametrize(
+    ("database", "tools", "packages", "told"),
+    [
+        ({"engine": "sqlite", "host": ""}, [], [], ""),
+        ({"engine": "postgresql", "host": "127.0.0.1"}, [], [], ""),
+        (
+            {"engine": "postgresql", "host": "db.example"},
+            ["mysqldump"],
+            [],
+            "pg_dump, which dumps",
+        ),
+        ({"engine": "postgresql", "host": "db.example"}, ["pg_dump"], [], ""),
+        ({"engine": "postgresql", "host": "db.example"}, [], ["postgresql-client-17", "x"], ""),
+        (
+            {"engine": "mysql", "host": "db.example"},
+            [],
+            ["postgresql-client"],
+            "add 'mariadb-client'",
+        ),
+        ({"engine": "mysql", "host": "db.example"}, [], ["mariadb-client"], ""),
+        ({"engine": "mysql", "host": "db.example"}, ["mysqldump"], [], ""),
+        ({"engine": "mysql", "host": "db.example"}, None, [], ""),
+        ({"engine": "own", "host": ""}, ["pg_dump"], [], "the app's own DATABASE_URL"),
+    ],
+)
+def test_a_dump_that_the_server_cannot_make_is_told_beforehand(
+    database: dict[str, str], tools: list[str] | None, packages: list[str], told: str
+) -> None:
+    found = cannot_dump(database, {"dump_tools": tools}, packages)
+    assert told in found
+    assert bool(found) is bool(told)
+
+
+def test_a_preview_refuses_a_dump_that_the_server_cannot_make(run: Run, engine: Engine, folder: Path) -> None:
+    engine.observation = observation(facts={"dump_tools": []}, database={})
+    with pytest.raises(pulumi.RunError, match="snapshot_before_migrate: pg_dump"):
+        run(lambda: app(folder, snapshot_before_migrate=True), preview=True)
+    run(lambda: app(folder, snapshot_before_migrate=True, system_packages=["postgresql-client"]))
+
+
+def test_the_server_is_told_what_is_to_be_done_once(run: Run, folder: Path) -> None:
+    changes = {
+        "persistent": ["uploads"],
+        "setup": ["flask init-db"],
+        "setup_answer": "done 0123abcd",
+        "snapshot_before_migrate": True,
+        "media_url": "/uploads/",
+        "media_folder": "uploads",
+        "build": ["npm run build"],
+        "build_files": {"npm run build": {"inputs": ["assets/"], "outputs": ["static/dist/"]}},
+        "release": ["flask db upgrade"],
+        "migration": {"force": True},
+    }
+    found = document(run(lambda: app(folder, **changes)))
+    assert (found["persistent"], found["media"]) == (["uploads"], {"folder": "uploads"})
+    assert (found["setup"], found["setup_answer"]) == (["flask init-db"], "done 0123abcd")
+    assert (found["migration"]["force"], found["migration"]["snapshot"]) == (True, True)
+    step = {"run": "npm run build", "inputs": ["assets/"], "outputs": ["static/dist/"]}
+    assert found["commands"] == {"build": [step], "release": ["flask db upgrade"]}

@@ -231,3 +231,25 @@ def test_a_project_without_a_wsgi_module_is_told(tmp_path: Path) -> None:
     files = {"manage.py": MANAGE.format("mysite.settings"), "mysite/settings.py": ""}
     with pytest.raises(DetectionError, match=r"entry: manage.py is there, but neither a wsgi.py nor an asgi.py; set"):
         detected(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    ("settings", "urls", "expected"),
+    [
+        ('MEDIA_URL = "media/"', "", ("/media/", "media")),
+        ('MEDIA_URL = "/up/loads/"', "urlpatterns += static(settings.MEDIA_URL)", ("/up/loads/", "media")),
+        ('MEDIA_URL = "/media/"', "path('media/<path:name>', protected)", (None, None)),
+        ('MEDIA_URL = "/media/"', 're_path(r"^media/(?P<name>.*)$", protected)', (None, None)),
+        ('MEDIA_URL = "https://cdn.example/media/"', "", (None, None)),
+        ('MEDIA_URL = "/"', "", (None, None)),
+        ("", "", (None, None)),
+    ],
+)
+def test_uploaded_files_are_served_unless_a_view_of_the_app_is_there(
+    tmp_path: Path, settings: str, urls: str, expected: tuple[str | None, str | None]
+) -> None:
+    base = f"{BASE}\n{settings}\n"
+    recipe = detected(tmp_path, {**SPLIT, "mysite/settings/base.py": base, "mysite/urls.py": urls})
+    assert (recipe.media_url, recipe.media_folder) == expected
+    assert recipe.persistent == ("media",)
+    assert any("left to it" in note for note in recipe.notes) is ("protected" in urls)

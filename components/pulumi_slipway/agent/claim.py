@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import compiled, files, guard, nginx, paths, request, undo, units, users
+from . import compiled, files, guard, nginx, paths, persistent, request, undo, units, users
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .lock import MACHINE, app_lock, held
@@ -131,8 +131,10 @@ def _furnish(app: AppPaths) -> None:
         files.folder(app.build / name, 0o700, builder.uid, builder.gid)
     if app.shared.exists() and app.shared.stat().st_uid != user.uid:  # data kept from an earlier claim
         files.give_tree(app.shared, user.uid, user.gid)
-    for place in (app.shared, app.shared / "data", app.shared / "media"):
-        files.folder(place, 0o750, user.uid, user.gid)
+    web = users.require("www-data").gid
+    files.folder(app.shared, 0o710, user.uid, web)  # nginx comes through to what it serves, and sees nothing else
+    files.folder(app.shared / "data", 0o750, user.uid, user.gid)
+    files.folder(app.shared / "media", persistent.WEB_MODE, user.uid, web)
     files.folder(app.logs.parent)
     files.folder(app.logs, 0o750, 0, _group("adm"))
 

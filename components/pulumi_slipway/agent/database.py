@@ -138,7 +138,15 @@ def _is_empty(found: Mapping[str, Any]) -> bool:
     """
     if found["engine"] != "sqlite":
         return False
-    path = paths.rooted(found["name"])
+    return _is_empty_file(paths.rooted(found["name"]))
+
+
+def holds_tables(path: Path) -> bool:
+    """Whether it is a file of SQLite with something in it."""
+    return (_header(path) or b"").startswith(_SQLITE) and not _is_empty_file(path)
+
+
+def _is_empty_file(path: Path) -> bool:
     header = _header(path)
     if header is None:
         return not path.is_symlink() and not path.exists()

@@ -52,18 +52,18 @@ class PostgreSql:
         return _installed()
 
     def ensure_server(self) -> bool:
-        cluster = _cluster()
+        cluster = cluster_in_use()
         changed = cluster is None
         if cluster is None:
             database_system.install(["postgresql"])
-            cluster = _cluster()
+            cluster = cluster_in_use()
             if cluster is None:
                 raise AgentError("PostgreSQL is installed, but has no cluster: make one by pg_createcluster")
             _mark().parent.mkdir(mode=0o700, exist_ok=True)
             _mark().touch(0o600)
         if _mark().exists():
             changed = _size(cluster) or changed
-        cluster = _cluster()
+        cluster = cluster_in_use()
         if cluster is not None and not cluster.online:
             say("starting PostgreSQL")
             tool(["systemctl", "enable", "--quiet", "postgresql.service"])
@@ -112,7 +112,7 @@ class PostgreSql:
         _sql(f'DROP ROLE IF EXISTS "{user}"')
 
     def withdraw(self) -> None:
-        cluster = _cluster()
+        cluster = cluster_in_use()
         if cluster is None or not _mark().exists():
             return
         cluster.settings.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ class PostgreSql:
         return {"port": int(port), "connections": int(admitted) - int(reserved), "version": version.split()[0]}
 
 
-def _cluster() -> Cluster | None:
+def cluster_in_use() -> Cluster | None:
     """The server to use; None: there is none."""
     if not _installed():
         return None
@@ -179,7 +179,7 @@ work_mem = '4MB'
 
 def _sql(statement: str, timeout: float = 60.0) -> str:
     """The answer to statements by the superuser, columns separated by "|"."""
-    cluster = _cluster()
+    cluster = cluster_in_use()
     if cluster is None:
         raise AgentError("PostgreSQL is not on this server")
     client = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from . import files, paths
+
+_DUMP_TOOLS = ("pg_dump", "mariadb-dump", "mysqldump")
 
 
 def facts() -> dict[str, Any]:
@@ -27,6 +30,7 @@ def facts() -> dict[str, Any]:
         "glibc": _glibc(),
         "nginx": _first_version(["nginx", "-v"]),
         "openssl": _first_version(["openssl", "version"]),
+        "dump_tools": [name for name in _DUMP_TOOLS if shutil.which(name)],
         "boot_id": _boot_id(),
     }
 

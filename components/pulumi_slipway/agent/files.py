@@ -127,6 +127,22 @@ def folder(path: Path, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Path:
     return path
 
 
+def give_folder_inside(root: Path, path: str, mode: int, uid: int, gid: int) -> None:
+    """Give the folder `path` below `root` this mode and owner, where somebody else may put links: none is followed."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in Path(path).parts:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        raise AgentError(f"{root / path} is no folder ({error.strerror}): move what is there away") from error
+    finally:
+        os.close(descriptor)
+
+
 def sha256_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -88,26 +89,39 @@ def line(entry: Entry) -> str:
 
 
 def _append(path: Path, entry: Entry) -> None:
-    """What is done stays done when a full disk takes no line more about it."""
+    """What is done stays done when a full disk takes no line more about it: the line waits in memory for the next."""
+    written, waiting = line(entry) + "\n", _waiting(path)
     try:
-        _write(path, entry)
+        before = waiting.read_text() if waiting.is_file() else ""
+        _write(path, before + written)
+        waiting.unlink(missing_ok=True)
     except FileNotFoundError:  # the app was just removed, with its journal
         return
     except OSError as error:
-        say(f"warning: the journal {path} cannot be written: {error.strerror}")
+        say(f"warning: the journal {path} cannot be written: {error.strerror}; the line waits until it can be")
+        with contextlib.suppress(OSError):
+            files.folder(waiting.parent, 0o700)
+            with waiting.open("a") as file:
+                file.write(written)
 
 
-def _write(path: Path, entry: Entry) -> None:
+def _write(path: Path, lines: str) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        data = (("\n" if torn else "") + line(entry) + "\n").encode()
+        data = (("\n" if torn else "") + lines).encode()
         if os.write(descriptor, data) < len(data):
+            os.ftruncate(descriptor, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _waiting(path: Path) -> Path:
+    """Under /run, which is no disk: gone after a reboot."""
+    return paths.volatile() / f"journal-{path.parent.name}.jsonl"
 
 
 def _now() -> str:

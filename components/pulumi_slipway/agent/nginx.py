@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -55,14 +56,28 @@ def openssl_version() -> Version:
     return _version(tool(["openssl", "version"]), r"OpenSSL ([\d.]+)")
 
 
+def has_brotli() -> bool:
+    """Whether its module that sends what was compressed beforehand is there: a package of its own, and no need."""
+    return any(paths.rooted("/etc/nginx/modules-enabled").glob("*brotli-static*"))
+
+
+def _has_gzip_static() -> bool:
+    return "http_gzip_static_module" in tool(["nginx", "-V"])
+
+
 def snippets(
-    nginx: Version, openssl: Version, ipv6: bool, default_certificate: Path | None, other_sites: bool = False
+    nginx: Version,
+    openssl: Version,
+    ipv6: bool,
+    default_certificate: Path | None,
+    other_sites: bool = False,
+    compressed: Sequence[str] = (),
 ) -> dict[str, str]:
     """What site files include, by name: the text that fits these versions.
 
     `default_certificate` is the folder of the certificate for visitors who name no host in the TLS handshake, as
     those of an IP address do; without one they are turned away before anything is said. Beside `other_sites` there
-    are no default servers of ours.
+    are no default servers of ours. `compressed`: the kinds of compressed files that it can send.
     """
     http2 = nginx >= (1, 25, 1)
 
@@ -96,6 +111,7 @@ def snippets(
             "ssl_session_timeout 1d;\n"
             "ssl_session_cache shared:slipway:10m;\n" + ("ssl_session_tickets off;\n" if nginx < (1, 23, 2) else "")
         ),
+        "static.conf": "".join(f"{kind}_static on;\n" for kind in compressed) or "# nothing that this nginx can do\n",
         # Kept-alive connections to the old slot would go on serving the old release after the switch.
         "upstream.conf": "keepalive 0;\n" if nginx >= (1, 29, 7) else "# nothing needed for this nginx\n",
     }
@@ -111,7 +127,8 @@ def wanted_snippets(app: str, by_address: bool | None) -> dict[Path, Content | N
         apps[app] = by_address
     default = next((paths.tls(name) for name, answers in sorted(apps.items()) if answers), None)
     ipv6 = Path("/proc/net/if_inet6").exists()
-    texts = snippets(version(), openssl_version(), ipv6, default, adoption.other_sites())
+    compressed = [kind for kind, there in (("gzip", _has_gzip_static()), ("brotli", has_brotli())) if there]
+    texts = snippets(version(), openssl_version(), ipv6, default, adoption.other_sites(), compressed)
     wanted: dict[Path, Content | None] = {}
     for name, text in texts.items():
         data = f"# Written by Slipway's agent for this version of nginx.\n{text}".encode()

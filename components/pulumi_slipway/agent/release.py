@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from pathlib import Path
 from typing import Any
 
 from . import (
+    build,
     catalogue,
     claim,
     database,
@@ -16,18 +13,17 @@ from . import (
     hints,
     hold,
     lock,
-    paths,
+    migrate,
+    persistent,
     progress,
     request,
     rollout,
-    run,
     seal,
+    setup,
     slots,
-    users,
-    variables,
+    snapshots,
 )
 from . import message as told
-from .errors import AgentError
 from .journal import recorded
 from .lock import app_lock, held
 from .paths import AppPaths
@@ -35,9 +31,7 @@ from .progress import say
 from .record import Live, write_live
 from .request import Document
 from .rollout import Clock
-from .run import Deadline
 from .site import recover
-from .slot import app_environment, work_folder
 from .stage import Wanted, stage
 from .supervisor import Supervisor
 
@@ -74,13 +68,16 @@ def release(document: Document) -> dict[str, Any]:
                 write_live(app, Live(live.slot, live.release, serial, live.config))
             return {**_answer(app, wanted.id, serial, live), "changed": False}
         database.refuse_silent_change(app, live, wanted.database)
+        entry["seconds_of"] = clock.parts  # of a failed release, too
         with clock.part("stage"):
             record = stage(app, wanted)
         try:
             with clock.part("migrate"):
+                persistent.provide(app, wanted.id, record)
                 database.prepare(app, wanted.database)
-                _run_commands(app, wanted.id, record, wanted.release_timeout)
-            entry["seconds_of"] = clock.parts  # of a failed release, too
+                setup.meet(app, record, wanted.setup)
+                migrate.migrate(app, wanted.id, record, wanted.migration, wanted.release_timeout, entry)
+                setup.set_up(app, record, wanted.setup, wanted.release_timeout, entry)
             new = rollout.roll_out(app, supervisor, live, wanted.id, serial, clock)
         finally:
             catalogue.note_message(app, wanted.id, message)
@@ -114,65 +111,7 @@ def _prune(app: AppPaths, wanted: Wanted) -> None:
     try:
         catalogue.prune(app, wanted.id, wanted.keep)
         database.prune(app)
+        snapshots.prune(app)
+        build.prune(app, [found.record for found in catalogue.all_of(app)])
     except OSError as error:  # the release stands; the next one tries again
         say(f"warning: old releases could not be removed: {error}")
-
-
-def _run_commands(app: AppPaths, release: str, record: dict[str, Any], timeout: float) -> None:
-    """The release commands, such as migrations: as the app, in the new release, once."""
-    mark = app.release(release) / "migrated"
-    if mark.exists() or not record["commands"]:
-        return
-    deadline = Deadline(timeout, "timeouts.release")
-    note = _note(app)
-    _wait_for_predecessor(note, deadline)
-    user = users.require(app.app)
-    environment = app_environment(app, record, app.venvs / record["venv"], variables.load(app, record["env"]))
-
-    def remember(group: int) -> None:
-        note.write_text(str(group))
-
-    try:
-        for command in record["commands"]:
-            say(f"release: {command}")
-            run.step(
-                command,
-                user,
-                work_folder(app, record),
-                environment,
-                deadline,
-                f"the release command `{command}`",
-                on_start=remember,
-            )
-    finally:
-        note.unlink(missing_ok=True)
-    files.write_json(mark, {"at": time.time()})
-
-
-def _wait_for_predecessor(note: Path, deadline: Deadline) -> None:
-    """A migration whose agent was killed may still run: two at once would do harm, and so would killing it."""
-    try:
-        group = int(note.read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    told = False
-    while _lives(group):
-        if deadline.left <= 0:
-            raise AgentError(f"a release command of an interrupted run (process group {group}) still runs")
-        if not told:
-            say(f"waiting for a release command of an interrupted run (process group {group})")
-            told = True
-        time.sleep(0.1)
-    note.unlink(missing_ok=True)
-
-
-def _lives(group: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, 0)
-        return True
-    return False
-
-
-def _note(app: AppPaths) -> Path:
-    """Where the process group of a running release command is noted; gone after a reboot, like the process."""
-    return files.folder(paths.volatile() / "steps", 0o700) / app.app

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, gap, health, progress, slots, started, variables
+from . import catalogue, files, gap, health, progress, slots, started, static_files, variables
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -63,6 +63,7 @@ def roll_out(
     new = Live(slot, release, serial, process_config(app))
     with _room(app, supervisor, live, strategy or record.get("strategy"), drain, clock):
         with clock.part("start"):
+            static_files.bridge(app, release, live.release if live else None)
             try:
                 _bring_up(app, supervisor, slot, release, record)
             except AgentError:

@@ -10,12 +10,13 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from . import (
     archive,
+    build,
     catalogue,
     database,
     environment,
@@ -23,9 +24,14 @@ from . import (
     gap,
     health,
     interpreters,
+    migrate,
+    persistent,
     request,
+    room,
     run,
     seal,
+    setup,
+    static_files,
     system_packages,
     users,
     variables,
@@ -34,6 +40,7 @@ from .errors import AgentError
 from .needs import Needs
 from .paths import AppPaths
 from .progress import say
+from .record import read_live
 from .request import Document
 from .run import Deadline
 
@@ -51,13 +58,19 @@ class Wanted:
     """Digest of the source by itself; None: it is not told, and the archive's own stands for it."""
     variables: Mapping[str, str]
     build_variables: Mapping[str, str]
-    build: tuple[str, ...]
+    build: tuple[build.Step, ...]
     commands: tuple[str, ...]
     """Run once before the release gets visitors."""
     web: Mapping[str, str | None]
     needs: Needs
     static: str | None
     """Folder of the static files, in the source."""
+    persistent: tuple[str, ...]
+    """Paths of the app's folder that outlive releases."""
+    media: str | None
+    """The one of them that nginx serves."""
+    setup: setup.Wanted
+    migration: migrate.Wanted
     health: health.Rule
     drain: float
     keep: int
@@ -73,7 +86,7 @@ class Wanted:
         upload = request.mapping(document, "archive")
         commands = request.mapping(document, "commands", {})
         timeouts = request.mapping(document, "timeouts", {})
-        static = document.get("static")
+        static, media = document.get("static"), document.get("media")
         return cls(
             id=request.release_id(document),
             upload=Path(request.text(upload, "path")),
@@ -81,11 +94,15 @@ class Wanted:
             content=request.optional_text(upload, "content"),
             variables=request.variables(document, "environment"),
             build_variables=request.variables(document, "build_environment"),
-            build=tuple(request.texts(commands, "build")),
+            build=build.read(commands),
             commands=tuple(request.texts(commands, "release")),
             web=_web(request.mapping(document, "web")),
             needs=Needs.read(document),
-            static=None if static is None else _folder(request.text(static, "folder")),
+            static=None if static is None else _folder(request.text(static, "folder"), "static.folder"),
+            persistent=persistent.read(document),
+            media=None if media is None else _folder(request.text(media, "folder"), "media.folder"),
+            setup=setup.Wanted.read(document),
+            migration=migrate.Wanted.read(document),
             health=health.Rule.read(request.mapping(document, "health", {})),
             drain=request.number(document, "drain", 30),
             keep=request.integer(document, "keep", 5),
@@ -104,11 +121,14 @@ class Wanted:
             "content": self.content,
             "env": env,
             "variables": sorted(self.variables),
-            "build": list(self.build),
+            "build": [step.record() for step in self.build],
             "build_variables": variables.fingerprint(self.build_variables),
             "commands": list(self.commands),
             "web": dict(self.web),
             "static": self.static,
+            "persistent": list(self.persistent),
+            "media": self.media,
+            "setup": list(self.setup.commands),
             **self.needs.record(),
             **self.database.record(),
             **self.terms(),
@@ -154,12 +174,20 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
         say(f"the source is that of {model['release']}: only the variables or commands differ")
         record |= {key: model.get(key) for key in _BUILT}
         files.link_tree(app.release(model["release"]) / "code", place / "code")
+        if (app.release(model["release"]) / persistent.SEED).is_dir():
+            files.link_tree(app.release(model["release"]) / persistent.SEED, place / persistent.SEED)
     else:
         record |= _build(app, wanted, builder, place, deadline)
-    os.chown(place / "code", 0, users.require(app.app).gid)
-    (place / "code").chmod(0o750)
+        persistent.link(app, place / "code" / wanted.needs.app_folder, place / persistent.SEED, wanted.persistent)
+    for part in (place / "code", place / persistent.SEED):
+        if part.is_dir():
+            os.chown(part, 0, users.require(app.app).gid)
+            part.chmod(0o750)
     if wanted.static is not None:
-        _expose_static(place / "code" / wanted.needs.app_folder, wanted.static, place / "static")
+        live = read_live(app)
+        served = app.release(live.release) / static_files.FOLDER if live is not None else None
+        home = place / "code" / wanted.needs.app_folder
+        static_files.expose(home, wanted.static, place / static_files.FOLDER, served)
     record["staged"] = time.time()
     files.write_json(place / "release.json", record, durable=False)
     place.chmod(0o755)
@@ -170,13 +198,14 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
     return record
 
 
-_BUILT = ("venv", "interpreter", "python_path")
+_BUILT = ("venv", "interpreter", "python_path", "built")
 """What building adds to a record."""
 
 
 def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, deadline: Deadline) -> dict[str, Any]:
     """Unpack the source and build it into `place`/code; what `_BUILT` names."""
     source = archive.take(app, wanted.upload, wanted.archive)
+    room.require_for_release(app, source)
     scratch = files.folder(app.build / "scratch", 0o700, builder.uid, builder.gid)
     code = scratch / "code"
     count = archive.unpack(source, code, builder.uid, builder.gid)
@@ -202,16 +231,17 @@ def _build(app: AppPaths, wanted: Wanted, builder: users.User, place: Path, dead
     building = environment.build_variables(app, app.venvs / venv, wanted.build_variables, interpreter)
     if python_path:
         building["PYTHONPATH"] = ":".join(str(folder / name) for name in python_path)
-    for command in wanted.build:
-        say(f"build: {command}")
-        run.step(command, builder, folder, building, deadline, f"the build command `{command}`")
+    tools = environment.key(replace(dependencies, local=False), "", wanted.with_gunicorn, interpreter)
+    steps = build.Builder(app, builder, building, tools)
+    steps.run(wanted.build, folder, variables.fingerprint(wanted.build_variables), deadline)
     _compile(app.venvs / venv, code, building, builder, deadline)
     users.end_processes(builder)
     # out of the build user's reach first, then root's
     code.rename(place / "code")
     files.take_tree(place / "code", builder.uid)
+    steps.keep(place / "code" / needs.app_folder)
     files.remove(scratch)
-    return {"venv": venv, "interpreter": interpreter.managed, "python_path": python_path}
+    return {"venv": venv, "interpreter": interpreter.managed, "python_path": python_path, "built": steps.used}
 
 
 def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users.User, deadline: Deadline) -> None:
@@ -226,9 +256,9 @@ def _compile(venv: Path, code: Path, building: Mapping[str, str], builder: users
 
 def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
     """A release on the disk whose code would come out the same."""
-    same = ("build", "build_variables", "app_folder", "needs")
+    same = ("build", "build_variables", "app_folder", "needs", "persistent")
     for entry in catalogue.all_of(app):
-        found = entry.record
+        found = {"persistent": [], **entry.record}
         if _same_source(found, record) and all(found.get(name) == record[name] for name in same):
             fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
             if fits and _is_whole(app, found):
@@ -250,28 +280,6 @@ def _put_in_place(app: AppPaths, release: str, place: Path) -> None:
         former.rename(damaged)
     place.rename(former)
     files.remove(damaged)
-
-
-def _expose_static(code: Path, folder: str, target: Path) -> None:
-    """The static files where nginx may read them: the same files, reached by a way that shows nothing else."""
-    source = code / folder
-    if not source.is_dir() or not source.resolve().is_relative_to(code.resolve()):
-        raise AgentError(f"static.folder: {folder!r} is no folder of the source (after its build commands)")
-    _link_files(source.resolve(), source.resolve(), target)
-
-
-def _link_files(root: Path, source: Path, target: Path) -> None:
-    """Links in it are followed as long as they stay in it; any other would show what is not static."""
-    target.mkdir(mode=0o755)
-    for entry in sorted(source.iterdir()):
-        real = entry.resolve()
-        if not real.is_relative_to(root):
-            continue
-        if real.is_dir():
-            if not entry.is_symlink():
-                _link_files(root, entry, target / entry.name)
-        elif real.is_file():
-            os.link(real, target / entry.name)
 
 
 def _clean_up(app: AppPaths, builder: users.User) -> None:
@@ -307,8 +315,8 @@ def _web(document: Document) -> dict[str, str | None]:
     return {"kind": kind, "target": target, "command": command}
 
 
-def _folder(text: str) -> str:
+def _folder(text: str, key: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise AgentError(f"static.folder: {text!r} must lie within the source")
+        raise AgentError(f"{key}: {text!r} must lie within the source")
     return str(path)

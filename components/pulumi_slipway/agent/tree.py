@@ -27,6 +27,9 @@ FOLDER, FILE, LINK, SAME = "folder", "file", "link", "same"
 OWN = "@app"
 """Stands for the app's user (and its group), whose number is another one on each server."""
 
+NOTES = ".slipway"
+"""Folder in an app's data with what Slipway notes of them."""
+
 LINE_LIMIT = 64 * 1024
 _MODE = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _FOLDER_MODE = _MODE | stat.S_ISGID | stat.S_ISVTX
@@ -112,9 +115,11 @@ def extent(root: Path, user: User | None, left_out: list[str] | None = None) -> 
 
 
 def measure(root: Path) -> tuple[int, int]:
-    """Files (and links) and bytes in a tree that may be changing."""
+    """Files (and links) and bytes in a tree that may be changing. What Slipway notes in it itself is no data."""
     count, size = 0, 0
-    for folder, _, names in os.walk(root):
+    for folder, folders, names in os.walk(root):
+        if folder == os.fspath(root):
+            folders[:] = [name for name in folders if name != NOTES]
         for name in names:
             try:
                 state = os.lstat(os.path.join(folder, name))  # noqa: PTH118 (names need not be valid text)

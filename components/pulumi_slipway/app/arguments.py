@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -16,6 +16,8 @@ from .archive import DEFAULT_LIMIT_MIB, Archive, build_archive, selected_files
 from .checkout import check_out
 from .dependencies import Dependencies, find_dependencies
 from .detection import Recipe, Said, Tree, detect
+from .persistent import check_persistent
+from .steps import BuildFilesArgs, Media, Steps, build_steps, check_answer, check_media, with_media
 
 _APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
@@ -64,6 +66,9 @@ class AppArgs(TypedDict):
     """Host names that the app answers to; default: the server's address."""
     build: NotRequired[Sequence[str]]
     """Commands that make assets, run without secrets in a copy of the source; default: found in the source."""
+    build_files: NotRequired[Mapping[str, BuildFilesArgs]]
+    """By command: the files that it reads and makes. It is not run when it was run on the same ones. Default: known of
+    translations and Django's collectstatic; others run in each release."""
     release: NotRequired[Sequence[str]]
     """Commands run once a release before it gets visitors, such as migrations; default: the Procfile's, else those of
     the migrations that are found."""
@@ -74,12 +79,21 @@ class AppArgs(TypedDict):
     setup: NotRequired[Sequence[str]]
     """Commands run once per database, as "flask init-db"; default: none, or found where that is certain to do no
     harm."""
+    setup_answer: NotRequired[str]
+    """"done NUMBER" or "run NUMBER", where a release asked whether such a command may run on a database in use."""
+    snapshot_before_migrate: NotRequired[bool]
+    """Dump the database on the server before the release commands run; default: false."""
     persistent: NotRequired[Sequence[str]]
     """Files and folders in `path` that the app writes, and that outlive a release; default: found in the source."""
     static_url: NotRequired[str]
     """Where nginx serves the static files; default: what the source says, else "/static/"."""
     static_folder: NotRequired[str]
     """Their folder, relative to `path`; default: Flask's, or Django's STATIC_ROOT, if there is one."""
+    media_url: NotRequired[str]
+    """Where nginx serves uploaded files, as "/media/", or "" for nowhere; default: Django's MEDIA_URL, if no view of
+    the app is there."""
+    media_folder: NotRequired[str]
+    """Their folder, which is persistent; default: Django's MEDIA_ROOT, else "media"."""
     environment: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     """Variables of the app; all treated as secrets. `DATABASE_URL` (SQLite) and `SECRET_KEY` have defaults."""
     health: NotRequired[HealthArgs]
@@ -154,7 +168,7 @@ class CheckedApp:
     archive: Archive
     recipe: Recipe
     """How it is built, set up and run."""
-    force_release: bool
+    steps: Steps
     domains: tuple[str, ...]
     health: Health
     strategy: str
@@ -181,6 +195,8 @@ def check(args: AppArgs) -> CheckedApp:
     files = selected_files(source)
     dependencies = find_dependencies(source, args.get("dependencies"), args.get("python"))
     recipe = detect(Tree(source, files), _said(args, domains, dependencies))
+    media = _media(args, recipe)
+    kept = check_persistent(files, with_media(recipe.persistent, media), recipe.static_folder)
     limit = _at_least("archive_limit", args.get("archive_limit", DEFAULT_LIMIT_MIB), 1)
     left_out = [Path(dependencies.app_folder, name).as_posix() for name in recipe.left_out]
     return CheckedApp(
@@ -188,8 +204,8 @@ def check(args: AppArgs) -> CheckedApp:
         folder=folder,
         ref=ref,
         archive=build_archive(dependencies.root, limit, left_out, dependencies.parts),
-        recipe=recipe,
-        force_release=args.get("migration", {}).get("force", False),
+        recipe=replace(recipe, persistent=kept),
+        steps=_steps(args, recipe, media),
         domains=domains,
         health=_health(args.get("health", {})),
         strategy=_strategy(args.get("strategy", "start-first")),
@@ -261,7 +277,7 @@ def _said(args: AppArgs, domains: tuple[str, ...], dependencies: Dependencies) -
         build=_commands(args.get("build")),
         release=_commands(args.get("release")),
         setup=_commands(args.get("setup")),
-        static_url=_static_url(args.get("static_url")),
+        static_url=_url("static_url", args.get("static_url")),
         static_folder=_inner("static_folder", args["static_folder"]) if "static_folder" in args else None,
         persistent=_persistent(args.get("persistent")),
         release_inputs=tuple(args["release_inputs"]) if "release_inputs" in args else None,
@@ -283,14 +299,30 @@ def _commands(given: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _static_url(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"/([\w.-]+/)+", value):
-        raise ValueError(f"static_url: {value!r} must begin and end with / and have a name between, as /static/")
-    return value
+def _steps(args: AppArgs, recipe: Recipe, media: Media | None) -> Steps:
+    return Steps(
+        build=build_steps(recipe.build, args.get("build_files", {}), recipe.static_folder),
+        setup_answer=check_answer(args.get("setup_answer")),
+        snapshot=args.get("snapshot_before_migrate", False),
+        force=args.get("migration", {}).get("force", False),
+        media=media,
+    )
+
+
+def _media(args: AppArgs, recipe: Recipe) -> Media | None:
+    folder = args.get("media_folder", recipe.media_folder or "media")
+    url = _url("media_url", args["media_url"]) if "media_url" in args else recipe.media_url
+    return check_media(url, _inner("media_folder", folder), recipe.static_url)
+
+
+def _url(key: str, value: str | None) -> str | None:
+    if value and not re.fullmatch(r"/([\w.-]+/)+", value):
+        raise ValueError(f"{key}: {value!r} must begin and end with / and have a name between, as /{key[:-4]}/")
+    return value or None
 
 
 def _persistent(given: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if given is None else tuple(_inner(f"persistent[{i}]", value) for i, value in enumerate(given))
+    return None if given is None else tuple(given)
 
 
 def _inner(key: str, given: str) -> str:

@@ -16,6 +16,7 @@ from .arguments import CheckedApp, WebAppArgs
 from .dependencies import choose_driver, missing_driver
 from .pool import POOL, pool_advice, worker_count
 from .site import SiteSpec
+from .snapshot import cannot_dump
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,16 @@ def looked_at(
             pulumi.log.warn(message, resource)
 
     def look(known: Sequence[Any]) -> Any:
-        live, described = known
+        live, facts, described = known
         if not pulumi.contains_unknowns(live) and isinstance(described, Mapping):
             _look(app, live, described, resource)
+            _look_at_snapshot(app, facts, described)
         return described
 
     concurrency = pulumi.Output.from_input(environment).apply(lambda given: str(given.get("WEB_CONCURRENCY", "")))
     pulumi.Output.all(observed["facts"], database.described["connections"], concurrency).apply(advise)
-    return pulumi.Output.all(observed["database"], _partly(database.described)).apply(look, run_with_unknowns=True)
+    looked = pulumi.Output.all(observed["database"], observed["facts"], _partly(database.described))
+    return looked.apply(look, run_with_unknowns=True)
 
 
 def _partly(output: pulumi.Output[Any]) -> pulumi.Output[Any]:
@@ -111,6 +114,13 @@ def _look(app: CheckedApp, live: Mapping[str, Any], described: Mapping[str, Any]
         missing = missing_driver(engine, app.dependencies.names)
         if missing:
             pulumi.log.warn(f"{app.name}: {missing}", resource)
+
+
+def _look_at_snapshot(app: CheckedApp, facts: Mapping[str, Any], described: Mapping[str, Any]) -> None:
+    known = not pulumi.contains_unknowns([facts, described["engine"], described["host"]])
+    message = cannot_dump(described, facts, app.system_packages) if app.steps.snapshot and known else ""
+    if message:
+        raise pulumi.RunError(f"{app.name}: {message}")
 
 
 def _pool_advice(app: CheckedApp, facts: Mapping[str, Any], connections: int, concurrency: str) -> str:

@@ -44,8 +44,12 @@ class SiteSpec:
     """IP addresses that it answers to, for visitors who use no name."""
     static_url: str | None = None
     """Where its static files are served, as "/static/"; None: it has none."""
-    static_max_age: str = "1h"
-    """How long visitors may keep a static file whose name holds no digest (nginx's notation)."""
+    static_max_age: int = 3600
+    """Seconds that visitors may keep a static file whose name holds no digest."""
+    media_url: str | None = None
+    """Where uploaded files are served, as "/media/"; None: nginx does not."""
+    media_folder: str = "media"
+    """Their folder in the app's `shared`."""
     client_max_body: str = "10m"
     """The largest upload (nginx's notation)."""
     threads: int = 4
@@ -56,6 +60,11 @@ class SiteSpec:
     """Seconds that requests get to finish when a process is told to stop."""
     max_workers: int | None = None
     """Upper limit of workers; None: as CPUs and memory allow."""
+
+    @property
+    def variable(self) -> str:
+        """The app's name as a part of a variable of nginx."""
+        return self.app.replace("-", "_")
 
 
 def render_site(site: SiteSpec) -> dict[str, ManagedFile]:

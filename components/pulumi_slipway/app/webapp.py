@@ -25,6 +25,7 @@ from .plan import fingerprints, first_plan, release_plan, site_plan
 from .recipe import recipe_document, recipe_parts
 from .release import release_id, summary
 from .site import ManagedFile, SiteSpec, render_site
+from .steps import steps_document, steps_parts
 
 __all__ = ["WebApp", "WebAppArgs"]
 
@@ -190,7 +191,8 @@ def _release(
             "fingerprints": marks,
             "database": {**identity(database), "moved_from": app.database_moved_from},
             "certificates": certificates(app, database),
-            **recipe_document(app.recipe, app.force_release),
+            **recipe_document(app.recipe, app.steps.force),
+            **steps_document(app.steps, app.recipe),
             "health": {
                 "path": app.health.path,
                 "status": app.health.status,
@@ -245,18 +247,22 @@ def _parts(app: CheckedApp) -> dict[str, Any]:
     """What a release consists of besides its variables."""
     return {
         "source": app.archive.content,
-        **recipe_parts(app.recipe, app.force_release),
+        **recipe_parts(app.recipe, app.steps.force),
+        **steps_parts(app.steps),
         "needs": needs.document(app),
     }
 
 
 def _site_spec(app: CheckedApp, address: str) -> SiteSpec:
     names, addresses = _split(_names(app, address))
+    media = app.steps.media
     return SiteSpec(
         app=app.name,
         domains=tuple(names),
         addresses=tuple(addresses),
         static_url=app.recipe.static_url if app.recipe.static_folder else None,
+        media_url=media.url if media else None,
+        media_folder=media.folder if media else SiteSpec.media_folder,
         graceful_timeout=app.drain,
     )
 

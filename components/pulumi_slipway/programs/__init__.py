@@ -58,4 +58,9 @@ def _check_credentials(settings: Settings) -> None:
 def _app_args(settings: Settings) -> AppArgs:
     """All but the server and its database: their part is only known once the rest was found good."""
     given: dict[str, Any] = settings.app.model_dump(exclude_none=True)
+    steps = settings.app.build
+    if steps is not None:
+        files = [step for step in steps if step.inputs or step.outputs]
+        given["build"] = [step.run for step in steps]
+        given["build_files"] = {step.run: {"inputs": step.inputs, "outputs": step.outputs} for step in files}
     return cast("AppArgs", given | {"environment": settings.environment, "observe": settings.observe})

@@ -50,11 +50,12 @@ def check_memory(settings: Settings) -> None:
 def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase:
     """The database of `settings` for `app` on `server`; raises `ValueError` naming the setting."""
     wanted = settings.database
-    app_args = {
-        key: value
-        for key, value in {"database_driver": wanted.driver, "database_moved_from": wanted.moved_from}.items()
-        if value is not None
+    given = {
+        "database_driver": wanted.driver,
+        "database_moved_from": wanted.moved_from,
+        "snapshot_before_migrate": wanted.snapshot_before_migrate,
     }
+    app_args = {key: value for key, value in given.items() if value is not None}
     if wanted.kind == "sqlite":
         return WiredDatabase(None, app_args)
     place, engine = _place_and_engine(wanted.kind)

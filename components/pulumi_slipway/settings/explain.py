@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -35,12 +35,16 @@ def _model_at(path: list[str]) -> type[BaseModel] | None:
         field = model.model_fields.get(part)
         if field is None:
             return None
-        kinds = (field.annotation, *get_args(field.annotation))  # a model, a list of them, or none
+        kinds = _within(field.annotation)  # a model, a list of them, or none
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return None
         model = inner[0]
     return model
+
+
+def _within(annotation: Any) -> list[Any]:
+    return [annotation, *(kind for inner in get_args(annotation) for kind in _within(inner))]
 
 
 def _fields_at(path: list[str]) -> list[str]:

@@ -6,9 +6,9 @@ server's own default.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Target = Literal["local", "existing", "ec2", "lightsail", "droplet", "linode"]
 DatabaseKind = Literal[
@@ -38,6 +38,19 @@ class HealthSettings(Strict):
     timeout: int = Field(default=60, description="seconds from start to the first good answer")
 
 
+class BuildSettings(Strict):
+    """An item of `slipway:app.build`: a command, alone or with what it reads and makes."""
+
+    run: str = Field(description="the command")
+    inputs: list[str] = Field(default=[], description="files that it reads, in gitignore's syntax")
+    outputs: list[str] = Field(default=[], description="files that it makes")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, given: Any) -> Any:
+        return {"run": given} if isinstance(given, str) else given
+
+
 class MigrationSettings(Strict):
     """`slipway:app.migration`: how the release commands are run."""
 
@@ -57,16 +70,21 @@ class AppSettings(Strict):
     )
     command: str | None = Field(default=None, description="command of its own server; default: the Procfile's web line")
     domains: list[str] = Field(default=[], description="host names; default: the server's address")
-    build: list[str] | None = Field(default=None, description="commands that make assets, without secrets")
+    build: list[BuildSettings] | None = Field(default=None, description="commands that make assets, without secrets")
     release: list[str] | None = Field(default=None, description="commands before the switch, once a release")
     release_inputs: list[str] | None = Field(
         default=None, description="files that decide what those commands do, in gitignore's syntax"
     )
     migration: MigrationSettings = MigrationSettings()
     setup: list[str] | None = Field(default=None, description="commands that run once per database")
+    setup_answer: str | None = Field(default=None, description="answer to a release that asked about one of them")
     persistent: list[str] | None = Field(default=None, description="what the app writes in its folder; default: found")
     static_url: str | None = Field(default=None, description="where nginx serves the static files; default: found")
     static_folder: str | None = Field(default=None, description="their folder; default: found")
+    media_url: str | None = Field(
+        default=None, description='where nginx serves uploaded files, as /media/; "": nowhere'
+    )
+    media_folder: str | None = Field(default=None, description="their folder; default: found")
     health: HealthSettings = HealthSettings()
     strategy: Literal["start-first", "stop-first"] = Field(
         default="start-first", description="start-first, or stop-first where memory is too small for two releases"
@@ -164,6 +182,7 @@ class DatabaseSettings(Strict):
     size: str | None = Field(default=None, description="instance class, size, bundle or type of a managed database")
     storage: int | None = Field(default=None, description="GiB of a database on RDS")
     ca_certificate: str | None = Field(default=None, description="PEM in place of the CA that the cloud is known by")
+    snapshot_before_migrate: bool = Field(default=False, description="dump it before the release commands run")
     moved_from: str | None = Field(default=None, description="the database whose rows you have brought to this one")
 
 

@@ -13,6 +13,7 @@ from . import dotenv
 from .commands import choose_commands
 from .django import Project, django_findings, find_project
 from .flask import flask_findings
+from .media import find_media
 from .migrations import inputs_digest
 from .other import other_findings
 from .procfile import read_procfile
@@ -54,6 +55,8 @@ def detect(tree: Tree, said: Said) -> Recipe:
         timers=tuple(procfile.timers),
         static_url=said.static_url or found.static_url,
         static_folder=said.static_folder or _static_folder(tree, found, commands.build),
+        media_url=found.media_url,
+        media_folder=found.media_folder,
         persistent=said.persistent if said.persistent is not None else tuple(found.persistent),
         inputs=inputs_digest(tree, commands.release, said.release_inputs, said.needs) if commands.release else None,
         left_out=tuple(switches.left_out),
@@ -87,7 +90,9 @@ def _perhaps_served(tree: Tree, said: Said, web: WebLine, project: Project | Non
 
 def _findings(tree: Tree, said: Said, served: Served | None, project: Project | None) -> Findings:
     if project:
-        return django_findings(project, said.domains)
+        found = django_findings(project, said.domains)
+        find_media(tree, project, found)
+        return found
     if served and served.framework == "Flask":
         return flask_findings(tree, served.entry, served.maker, served.flask_app, said)
     return other_findings(tree, served.entry.module if served else "", said.packages)

@@ -86,6 +86,8 @@ class Findings:
     build: list[str] = field(default_factory=list)
     static_url: str = "/static/"
     static_folder: str | None = None
+    media_url: str | None = None
+    media_folder: str | None = None
     persistent: list[str] = field(default_factory=list)
     setup: list[str] = field(default_factory=list)
     migrations: Migrations | None = None
@@ -119,6 +121,9 @@ class Recipe:
     timers: tuple[Timer, ...] = ()
     static_url: str = "/static/"
     static_folder: str | None = None
+    media_url: str | None = None
+    """Where uploaded files are served; None: nginx does not."""
+    media_folder: str | None = None
     persistent: tuple[str, ...] = ()
     """What the app writes, relative to its source."""
     inputs: str | None = None
