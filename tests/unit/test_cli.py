@@ -108,7 +108,33 @@ def test_a_rollback_without_a_release_leaves_the_choice_to_the_server(project: P
 
 def test_logs_are_printed_as_they_come(project: Project) -> None:
     assert project.run("logs", "-n", "7").stdout == "a line of progress\n"
-    assert project.asked() == [("logs", {"app": "shop", "lines": 7})]
+    assert project.asked() == [("logs", {"app": "shop", "lines": 7, "process": "web"})]
+
+
+def test_logs_may_be_those_of_a_worker(project: Project) -> None:
+    project.run("logs", "--process", "mail.2")
+    assert project.asked()[0][1]["process"] == "mail.2"
+
+
+def test_a_status_tells_of_workers_and_of_the_times_of_cron() -> None:
+    programs = {
+        "web": {"state": "running", "as_wanted": True},
+        "mail.1": {"state": "backoff", "as_wanted": False},
+        "clean": {
+            "state": "waiting",
+            "as_wanted": True,
+            "next": "Mon 04:00",
+            "last": "Sun",
+            "result": "oom-kill",
+        },
+    }
+    status = {
+        "app": "shop", "live": "r-1", "slot": "blue", "processes": {"blue": "RUNNING"}, "programs": programs,
+        "certificate_ends": None, "agent": "x", "stands_still": None,
+    }  # fmt: skip
+    lines = show.status_lines(status, 0.0)
+    assert "  clean: waiting, next Mon 04:00, last Sun, [red]oom-kill[/]" in lines
+    assert "  mail.1: [red]backoff[/]" in lines
 
 
 def test_a_failure_is_shown_in_the_journal(project: Project) -> None:

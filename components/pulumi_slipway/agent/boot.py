@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import claim, hold, slots
+from . import claim, hold, slots, timers
 from .errors import AgentError
 from .lock import app_lock, held
 from .progress import say
@@ -23,6 +23,7 @@ def boot(_document: Document) -> dict[str, Any]:
                     say(f"put back the files of an interrupted change of {app.app}'s site")
                 hold.at_boot(app)
                 found = slots.rebuild(app)
+                timers.apply(app, found)
                 live[app.app] = found.release if found else None
         except (AgentError, OSError) as error:
             say(f"{app.app}: {error}")

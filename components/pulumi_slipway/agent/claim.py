@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import compiled, files, guard, nginx, paths, persistent, request, undo, units, users
+from . import compiled, files, guard, nginx, paths, persistent, request, timers, undo, units, users, workers
 from .errors import AgentError
 from .journal import machine_journal, recorded
 from .lock import MACHINE, app_lock, held
 from .paths import SLOTS, AppPaths
+from .processes import LONGEST_STOP
 from .progress import say
 from .request import Document
 from .supervisor import Supervisor
@@ -162,14 +163,18 @@ def _close_site(app: AppPaths) -> None:
             nginx.reload()
         except AgentError as error:  # somebody else's broken file must not keep an app from being removed
             say(f"warning: nginx goes on with its old configuration: {error}")
+    timers.apply(app, None)
+    timers.end_jobs(app)
+    workers.note(app, None)
     for slot in SLOTS:
         app.start_flag(slot).unlink(missing_ok=True)
     for path in managed:
         path.unlink(missing_ok=True)
     files.remove(paths.rooted("/etc/slipway/apps") / app.app)
     supervisor = Supervisor()
-    supervisor.reread()
-    supervisor.drop([app.program(slot) for slot in SLOTS], _STOP_WITHIN)
+    _, _, removed = supervisor.reread()
+    programs = {app.program(slot) for slot in SLOTS} | workers.programs(app, removed)
+    supervisor.drop(sorted(programs), LONGEST_STOP + _STOP_WITHIN)
     certificates = paths.tls(app.app)
     for path in [certificates, *certificates.parent.glob(f".{app.app}.*")]:
         files.remove(path)

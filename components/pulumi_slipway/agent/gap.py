@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import catalogue, health, request, slots
+from . import catalogue, health, request, slots, workers
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -46,6 +46,8 @@ def stopped(
     """
     say(f"stop-first: {live.release} stops, and nothing answers visitors until another release does")
     with _spared():
+        # they first: while they finish their jobs, visitors are served
+        workers.stop(app, supervisor)
         slots.ask_to_stop(app, live.slot, supervisor)
         began = time.monotonic()
         try:
@@ -72,6 +74,7 @@ def _start_again(app: AppPaths, supervisor: Supervisor, live: Live) -> str | Non
         slots.start(app, live.slot, supervisor)
         rule = health.Rule.read(catalogue.read(app, live.release)["health"])
         health.wait(app.socket(live.slot), rule, lambda: None)
+        workers.change_over(app, supervisor, live)
     except (AgentError, OSError) as error:
         return f"and {live.release}, which served before, was not healthy when it was started again: {error}"
     return None

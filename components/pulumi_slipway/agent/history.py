@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from . import catalogue, claim, files, journal, progress, request, variables
+from . import catalogue, claim, files, journal, processes, programs, progress, request, variables
 from .errors import AgentError
 from .manifest import manifest
 from .paths import SLOTS, AppPaths
@@ -52,7 +52,8 @@ def journal_lines(document: Document) -> dict[str, Any]:
 
 
 def logs(document: Document) -> dict[str, Any]:
-    """Says the last `lines` (50) that the live release's processes wrote; those of both slots when none is live."""
+    """Says the last `lines` (50) that the live release's web server wrote, or another `process` of it; without a live
+    one, those of both slots."""
     app = AppPaths(request.app_name(document))
     lines = max(1, min(5000, request.integer(document, "lines", 50)))
     claim.require(app, document)
@@ -60,6 +61,11 @@ def logs(document: Document) -> dict[str, Any]:
     if live is not None:
         with contextlib.suppress(AgentError):  # its folder was removed by hand; what it wrote is there
             progress.hide(variables.load(app, catalogue.read(app, live.release)["env"]).values())
+    process = request.text(document, "process", processes.WEB)
+    if process != processes.WEB:
+        for line in programs.last_lines(app, live, process, lines):
+            progress.say(line)
+        return {"app": app.app, "release": live.release if live else None}
     for slot in SLOTS if live is None else (live.slot,):
         for line in files.last_lines(app.log(slot), lines=lines, limit=lines * 1000):
             progress.say(line)

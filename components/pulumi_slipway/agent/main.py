@@ -89,10 +89,10 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """The agent's exit status: 0 done, 1 failed (stderr says why), 2 not understood."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["slot"]:  # run by supervisor as the app's user: its own, much smaller world
-        from .slot import run_slot
+    if arguments[:1] in (["slot"], ["job"]):  # run by supervisor and systemd: their own, much smaller world
+        from .slot import run_job, run_slot
 
-        return run_slot(arguments[1:])
+        return (run_slot if arguments[0] == "slot" else run_job)(arguments[1:])
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         sys.stderr.write(f"usage: agent COMMAND < request.json\ncommands: {', '.join(COMMANDS)}\n")
         return 2

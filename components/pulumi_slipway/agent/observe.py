@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import certificate, database, files, guard, journal, paths, request, seal
+from . import certificate, database, files, guard, journal, paths, programs, request, seal
 from .errors import AgentError
 from .facts import agent_digest, facts
 from .paths import AppPaths
@@ -92,7 +92,12 @@ def _live(app: AppPaths) -> Live | None:
 
 def _is_settled(app: AppPaths, live: Live | None) -> bool:
     """A release that was interrupted is no state to be content with: the next run finishes it, and writes it down."""
-    return live is not None and serving(app) == live.slot and journal.live(app.journal) == live.release
+    return (
+        live is not None
+        and serving(app) == live.slot
+        and journal.live(app.journal) == live.release
+        and programs.are_noted(app, live)
+    )
 
 
 def _database(app: AppPaths, live: Live | None) -> dict[str, Any] | None:
@@ -125,12 +130,11 @@ def _damage(app: AppPaths, live: Live) -> list[str]:
 def _not_running(app: AppPaths, live: Live) -> list[str]:
     if app.hold.exists():  # it stands still, and is meant to
         return []
-    program = app.program(live.slot)
     try:
-        process = Supervisor(timeout=5).processes().get(program)
+        alive = {name for name, process in Supervisor(timeout=5).processes().items() if process.alive}
+        return programs.not_running(app, live, alive)
     except AgentError:
         return ["supervisor, which does not answer"]
-    return [] if process is not None and process.alive else [f"the program {program}, which does not run"]
 
 
 def _source(app: AppPaths, live: Live) -> dict[str, Any]:

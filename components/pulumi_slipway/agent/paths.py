@@ -144,8 +144,8 @@ class AppPaths:
     def logs(self) -> Path:
         return rooted("/var/log/slipway") / self.app
 
-    def log(self, slot: str) -> Path:
-        return self.logs / f"{slot}.log"
+    def log(self, slot: str, process: str = "web") -> Path:
+        return self.logs / (f"{slot}.log" if process == "web" else f"{process}.{slot}.log")
 
     @property
     def run(self) -> Path:
@@ -169,9 +169,23 @@ class AppPaths:
         """Root wants this slot to run. Without it, and when the slot is not live, its program ends at once."""
         return self.run / slot / "start"
 
-    def program(self, slot: str) -> str:
-        """The name of the slot's program in supervisor."""
-        return f"{self.app}-{slot}"
+    def program(self, slot: str, process: str = "web") -> str:
+        """The name of a program of the slot in supervisor. No app's own name has a dot in it."""
+        return f"{self.app}-{slot}" if process == "web" else f"{self.app}-{slot}.{process}"
+
+    def programs(self, slot: str) -> Path:
+        """The file of supervisor that holds the programs of the workers of a slot."""
+        return rooted("/etc/supervisor/conf.d") / f"{self.app}.{slot}.conf"
+
+    @property
+    def ports(self) -> Path:
+        """The port of each slot, where the app's web server is its own."""
+        return self.root / "ports.json"
+
+    @property
+    def timers(self) -> Path:
+        """The digest of the units of its timers, when systemd has taken them up."""
+        return self.root / "timers"
 
     def release(self, release: str) -> Path:
         return self.releases / release

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalogue, files, gap, health, progress, slots, started, static_files, variables
+from . import catalogue, files, gap, health, progress, slots, started, static_files, timers, variables, workers
 from .errors import AgentError
 from .paths import AppPaths
 from .progress import say
@@ -78,6 +78,8 @@ def roll_out(
     if live is not None:
         with clock.part("retire"):
             _retire(app, supervisor, live)
+    with clock.part("workers"):
+        _change_over(app, supervisor, new)
     return new
 
 
@@ -146,6 +148,21 @@ def _bring_up(app: AppPaths, supervisor: Supervisor, slot: str, release: str, re
         if isinstance(error, AgentError):
             raise AgentError(f"{release} did not start: {error.message}", [*error.tail, *lines]) from error
         raise
+
+
+def _change_over(app: AppPaths, supervisor: Supervisor, new: Live) -> None:
+    """Workers and timers of the new release in place of the old one's. The release stands, whatever comes of it."""
+    try:
+        turn = workers.change_over(app, supervisor, new)
+        timers.apply(app, new)
+        told = workers.watch(turn, supervisor)
+    except (AgentError, OSError) as error:
+        say(f"warning: the workers and timers are not all those of {new.release}, the next run will see to it: {error}")
+        return
+    if turn.offsets and not told:
+        say(f"workers: {', '.join(turn.offsets)}")
+    for line in told:
+        say(line)
 
 
 def _retire(app: AppPaths, supervisor: Supervisor, old: Live) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, files, journal, users
+from . import catalogue, files, journal, ports, timers, users, workers
 from .paths import SLOTS, AppPaths, other_slot
 from .progress import say
 from .record import Live, read_live, serving, write_live
@@ -51,6 +51,8 @@ def fill(app: AppPaths, slot: str, release: str, record: dict[str, Any]) -> None
     files.sync_folder(place)
     link_static(app, slot)
     app.socket(slot).unlink(missing_ok=True)
+    if record["web"]["kind"] == "own":
+        ports.assign(app, slot)
 
 
 def link_static(app: AppPaths, slot: str) -> None:
@@ -98,9 +100,11 @@ def switch(app: AppPaths, live: Live) -> None:
 
 
 def rebuild(app: AppPaths) -> Live | None:
-    """Everything under /run that follows from the record. It needs no supervisor and starts nothing."""
+    """Everything under /run that follows from the record, and the workers that supervisor starts by itself. It needs no
+    supervisor and starts nothing."""
     prepare_run(app)
     live = read_live(app)
+    workers.note(app, live)
     for slot in SLOTS:
         if (app.slots / slot / "code").is_symlink():
             link_static(app, slot)
@@ -168,6 +172,8 @@ def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live |
     with contextlib.suppress(OSError):
         for leftover in app.run.glob(".live.*"):
             leftover.unlink()
+    workers.change_over(app, supervisor, live)
+    timers.apply(app, live)
     return live
 
 

@@ -26,6 +26,7 @@ from . import (
     interpreters,
     migrate,
     persistent,
+    processes,
     request,
     room,
     run,
@@ -44,7 +45,8 @@ from .record import read_live
 from .request import Document
 from .run import Deadline
 
-_KINDS = ("wsgi", "asgi", "command")
+_KINDS = ("wsgi", "asgi", "command", "own")
+_WITHOUT_GUNICORN = ("command", "own")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Wanted:
     build: tuple[build.Step, ...]
     commands: tuple[str, ...]
     """Run once before the release gets visitors."""
-    web: Mapping[str, str | None]
+    web: Mapping[str, Any]
+    processes: processes.Processes
+    """All it runs besides the web server."""
     needs: Needs
     static: str | None
     """Folder of the static files, in the source."""
@@ -97,6 +101,7 @@ class Wanted:
             build=build.read(commands),
             commands=tuple(request.texts(commands, "release")),
             web=_web(request.mapping(document, "web")),
+            processes=processes.Processes.read(document),
             needs=Needs.read(document),
             static=None if static is None else _folder(request.text(static, "folder"), "static.folder"),
             persistent=persistent.read(document),
@@ -125,6 +130,7 @@ class Wanted:
             "build_variables": variables.fingerprint(self.build_variables),
             "commands": list(self.commands),
             "web": dict(self.web),
+            **self.processes.record(),
             "static": self.static,
             "persistent": list(self.persistent),
             "media": self.media,
@@ -147,7 +153,7 @@ class Wanted:
 
     @property
     def with_gunicorn(self) -> bool:
-        return self.web["kind"] != "command"
+        return self.web["kind"] not in _WITHOUT_GUNICORN
 
 
 def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
@@ -164,6 +170,7 @@ def stage(app: AppPaths, wanted: Wanted) -> dict[str, Any]:
             return catalogue.amend(app, wanted.id, before, wanted.terms())
         else:
             say(f"{wanted.id} is on this server, but not as it was made: it is made anew")
+    processes.check(wanted.processes, wanted.web)
     deadline = Deadline(wanted.stage_timeout, "timeouts.stage")
     system_packages.settle()
     system_packages.ensure(wanted.needs.system, deadline)
@@ -260,7 +267,7 @@ def _model(app: AppPaths, record: dict[str, Any]) -> dict[str, Any] | None:
     for entry in catalogue.all_of(app):
         found = {"persistent": [], **entry.record}
         if _same_source(found, record) and all(found.get(name) == record[name] for name in same):
-            fits = (found["web"]["kind"] == "command") == (record["web"]["kind"] == "command")
+            fits = (found["web"]["kind"] in _WITHOUT_GUNICORN) == (record["web"]["kind"] in _WITHOUT_GUNICORN)
             if fits and _is_whole(app, found):
                 return found
     return None
@@ -304,15 +311,21 @@ def _same_source(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(one["archive"] == other["archive"])
 
 
-def _web(document: Document) -> dict[str, str | None]:
+def _web(document: Document) -> dict[str, Any]:
     kind = request.text(document, "kind", "wsgi")
     if kind not in _KINDS:
         raise AgentError(f"web.kind: {kind!r} is none of {', '.join(_KINDS)}")
     target, command = request.optional_text(document, "target"), request.optional_text(document, "command")
-    needed = command if kind == "command" else target
+    needed = command if kind in _WITHOUT_GUNICORN else target
     if not needed:
-        raise AgentError(f"web: kind {kind!r} needs {'a command' if kind == 'command' else 'a target'}")
-    return {"kind": kind, "target": target, "command": command}
+        raise AgentError(f"web: kind {kind!r} needs {'a command' if kind in _WITHOUT_GUNICORN else 'a target'}")
+    return {
+        "kind": kind,
+        "target": target,
+        "command": command,
+        "options": dict(request.mapping(document, "options", {})),
+        "memory": processes.read_memory(document, "web"),
+    }
 
 
 def _folder(text: str, key: str) -> str:

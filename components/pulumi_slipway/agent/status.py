@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import catalogue, certificate, claim, files, request
+from . import catalogue, certificate, claim, files, programs, request
 from .errors import AgentError
 from .facts import agent_digest
 from .history import state_of
@@ -39,6 +39,7 @@ def status(document: Document) -> dict[str, Any]:
         "serving": serving(app),
         "stands_still": _stands_still(app),
         "processes": _processes(app),
+        "programs": programs.states(app, live),
         "releases": releases,
         "certificate_ends": certificate.not_after(app.app),
     }

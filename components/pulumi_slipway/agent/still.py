@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import catalogue, files, health, nginx, paths, slots, tree, undo, users
+from . import catalogue, files, health, nginx, paths, processes, slots, timers, tree, undo, users, workers
 from .errors import AgentError
 from .paths import SLOTS, AppPaths
 from .progress import say
@@ -28,13 +28,16 @@ def stop(app: AppPaths) -> None:
     undo.put_back(app.site_undo)
     supervisor = Supervisor()
     _close_door(app)
+    timers.apply(app, None)
+    timers.end_jobs(app)
+    workers.note(app, None)
     live = read_live(app)
     if live is not None:
         slots.wait_queue_empty(app, live.slot)
     for slot in SLOTS:  # the flags go first: nothing must bring a slot back
         app.start_flag(slot).unlink(missing_ok=True)
     _, _, removed = supervisor.reread()
-    supervisor.drop(sorted(_slots(app) | _of(app, removed)), _stop_within(app))
+    supervisor.drop(sorted(_slots(app) | workers.programs(app, removed)), _stop_within(app))
     user = users.own(app.app)
     if user is not None:
         users.end_processes(user)
@@ -48,7 +51,7 @@ def start(app: AppPaths) -> None:
         return
     supervisor = Supervisor()
     added, _, _ = supervisor.reread()
-    supervisor.add(sorted(_of(app, added)))
+    supervisor.add(sorted(workers.programs(app, added)))
     _wait_until_healthy(app, supervisor)
     nginx.test()
     nginx.reload()
@@ -141,11 +144,8 @@ def _slots(app: AppPaths) -> set[str]:
     return {app.program(slot) for slot in SLOTS}
 
 
-def _of(app: AppPaths, programs: set[str]) -> set[str]:
-    return {name for name in programs if name.startswith(f"{app.app}-")}
-
-
 def _stop_within(app: AppPaths) -> float:
     live = read_live(app)
     record = files.read_json(app.release(live.release) / "release.json") if live is not None else None
-    return max(_STOP_WITHIN, float((record or {}).get("drain", 0)) + 2 * slots.STOP_MARGIN)
+    longest = max(float((record or {}).get("drain", 0)), processes.Processes.read(record or {}).longest_stop)
+    return max(_STOP_WITHIN, longest + 2 * slots.STOP_MARGIN)

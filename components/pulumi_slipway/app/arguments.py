@@ -17,6 +17,7 @@ from .checkout import check_out
 from .dependencies import Dependencies, find_dependencies
 from .detection import Recipe, Said, Tree, detect
 from .persistent import check_persistent
+from .processes import CronArgs, Processes, WorkerArgs, check_memory, check_processes
 from .steps import BuildFilesArgs, Media, Steps, build_steps, check_answer, check_media, with_media
 
 _APP_NAME = re.compile(r"(?!.*-build$)[a-z]([a-z0-9-]{0,22}[a-z0-9])?")
@@ -85,6 +86,12 @@ class AppArgs(TypedDict):
     """Dump the database on the server before the release commands run; default: false."""
     persistent: NotRequired[Sequence[str]]
     """Files and folders in `path` that the app writes, and that outlive a release; default: found in the source."""
+    workers: NotRequired[Mapping[str, WorkerArgs]]
+    """Programs that run beside the web server, by name; default: the Procfile's."""
+    cron: NotRequired[Mapping[str, CronArgs]]
+    """Commands that run at certain times, by name; default: the Procfile's."""
+    memory: NotRequired[int]
+    """MiB that the web server of a release may have, all its processes together; default: no limit."""
     static_url: NotRequired[str]
     """Where nginx serves the static files; default: what the source says, else "/static/"."""
     static_folder: NotRequired[str]
@@ -170,6 +177,9 @@ class CheckedApp:
     """How it is built, set up and run."""
     steps: Steps
     domains: tuple[str, ...]
+    processes: Processes
+    memory: int | None
+    """MiB of the web server."""
     health: Health
     strategy: str
     drain: int
@@ -207,6 +217,13 @@ def check(args: AppArgs) -> CheckedApp:
         recipe=replace(recipe, persistent=kept),
         steps=_steps(args, recipe, media),
         domains=domains,
+        processes=check_processes(
+            args.get("workers", {}),
+            args.get("cron", {}),
+            {worker.name: worker.command for worker in recipe.workers},
+            {timer.name: (timer.schedule, timer.command) for timer in recipe.timers},
+        ),
+        memory=check_memory("memory", args.get("memory")),
         health=_health(args.get("health", {})),
         strategy=_strategy(args.get("strategy", "start-first")),
         drain=_at_least("drain", args.get("drain", 30), 0),

@@ -9,8 +9,9 @@ import pulumi
 from .detection import Recipe
 
 
-def recipe_document(recipe: Recipe, force: bool = False) -> dict[str, Any]:
-    """As the server is told; `force`: the release commands are run whatever has changed."""
+def recipe_document(recipe: Recipe, force: bool = False, memory: int | None = None) -> dict[str, Any]:
+    """As the server is told; `force`: the release commands are run whatever has changed; `memory`: MiB of the web
+    server."""
     return {
         "build_environment": dict(recipe.build_variables),
         "commands": {"build": list(recipe.build), "release": list(recipe.release)},
@@ -21,6 +22,7 @@ def recipe_document(recipe: Recipe, force: bool = False) -> dict[str, Any]:
             "target": recipe.target,
             "command": recipe.command,
             "options": dict(recipe.options),
+            "memory": memory,
         },
         "static": {"url": recipe.static_url, "folder": recipe.static_folder} if recipe.static_folder else None,
         "persistent": list(recipe.persistent),

@@ -191,8 +191,9 @@ def _release(
             "fingerprints": marks,
             "database": {**identity(database), "moved_from": app.database_moved_from},
             "certificates": certificates(app, database),
-            **recipe_document(app.recipe, app.steps.force),
+            **recipe_document(app.recipe, app.steps.force, app.memory),
             **steps_document(app.steps, app.recipe),
+            **app.processes.document(),
             "health": {
                 "path": app.health.path,
                 "status": app.health.status,
@@ -250,6 +251,8 @@ def _parts(app: CheckedApp) -> dict[str, Any]:
         **recipe_parts(app.recipe, app.steps.force),
         **steps_parts(app.steps),
         "needs": needs.document(app),
+        "processes": app.processes.document(),
+        "memory": app.memory,
     }
 
 

@@ -76,11 +76,12 @@ def status(stack: Stack = None, cwd: Folder = HERE, as_json: AsJson = False) -> 
 @app.command()
 def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=5000, help="How many lines.")] = 50,
+    process: Annotated[str, typer.Option("--process", "-p", help="A worker, or a command of cron.")] = "web",
     stack: Stack = None,
     cwd: Folder = HERE,
 ) -> None:
     """The last lines that the live release wrote; values of variables are blotted out."""
-    reach(stack, cwd).ask("logs", {"lines": lines}, lambda line: print(line, flush=True))
+    reach(stack, cwd).ask("logs", {"lines": lines, "process": process}, lambda line: print(line, flush=True))
 
 
 def _print(answer: dict[str, Any], as_json: bool, *shown: Any) -> None:

@@ -48,12 +48,23 @@ def status_lines(status: Mapping[str, Any], now: float) -> list[str]:
     lines = [
         f"[bold]{status['app']}[/]: release {live}" + (f" in slot {status['slot']}" if status["slot"] else ""),
         f"processes: {escape(processes)}",
+        *(_program(name, found) for name, found in sorted(status.get("programs", {}).items()) if name != "web"),
         f"certificate: {f'{(ends - now) / 86400:.0f} days left' if ends else 'none'}",
         f"agent: {status['agent']}",
     ]
     if status["stands_still"]:
         lines.append(f"[red]it stands still: its data were carried to {escape(status['stands_still'])}[/]")
     return lines
+
+
+def _program(name: str, found: Mapping[str, Any]) -> str:
+    """A worker, or a command of cron with its times."""
+    state = str(found["state"])
+    times = [f"{word} {found[key]}" for key, word in (("next", "next"), ("last", "last")) if found.get(key)]
+    if found.get("result") not in (None, "success"):
+        times.append(f"[red]{escape(str(found['result']))}[/]")
+    said = ", ".join([state if found["as_wanted"] else f"[red]{state}[/]", *times])
+    return f"  {escape(name)}: {said}"
 
 
 def what(entry: Mapping[str, Any]) -> str:

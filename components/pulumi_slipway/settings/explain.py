@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -31,11 +31,14 @@ def explain(details: ErrorDetails, namespace: str) -> str:
 
 def _model_at(path: list[str]) -> type[BaseModel] | None:
     model: type[BaseModel] = Settings
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         field = model.model_fields.get(part)
         if field is None:
             return None
-        kinds = _within(field.annotation)  # a model, a list of them, or none
+        kinds = _within(field.annotation)  # a model, a list or a mapping of them, or none
+        if get_origin(field.annotation) is dict:
+            next(parts, None)  # a name of the user's
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return None

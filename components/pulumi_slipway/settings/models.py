@@ -57,6 +57,38 @@ class MigrationSettings(Strict):
     force: bool = Field(default=False, description="run them also when nothing that they depend on has changed")
 
 
+class WorkerSettings(Strict):
+    """An item of `slipway:app.workers`; a text is its command."""
+
+    command: str | None = Field(default=None, description="a command of bash; default: the Procfile's")
+    count: int | None = Field(default=None, description="how many of it run; default: 1")
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"] | None = Field(
+        default=None, description="what it is told to end by; default: TERM"
+    )
+    stop_timeout: int | None = Field(default=None, description="seconds to finish its job; default: 60")
+    overlap: bool | None = Field(
+        default=None, description="new ones start while old ones finish their jobs; default: true"
+    )
+    memory: int | None = Field(default=None, description="MiB that each may have; default: no limit")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _command(cls, value: Any) -> Any:
+        return {"command": value} if isinstance(value, str) else value
+
+
+class CronSettings(Strict):
+    """An item of `slipway:app.cron`."""
+
+    schedule: str | None = Field(default=None, description="cron's five fields, @daily, or a calendar event of systemd")
+    command: str | None = Field(default=None, description="a command of bash; default: the Procfile's")
+    missed: Literal["run", "skip"] | None = Field(
+        default=None, description="run once, or skip, after times at which the server was off; default: skip"
+    )
+    timeout: int | None = Field(default=None, description="seconds after which it is ended; default: 3600")
+    memory: int | None = Field(default=None, description="MiB that it may have; default: no limit")
+
+
 class AppSettings(Strict):
     """`slipway:app`: the application. Only `path` is required."""
 
@@ -72,6 +104,9 @@ class AppSettings(Strict):
     domains: list[str] = Field(default=[], description="host names; default: the server's address")
     build: list[BuildSettings] | None = Field(default=None, description="commands that make assets, without secrets")
     release: list[str] | None = Field(default=None, description="commands before the switch, once a release")
+    workers: dict[str, WorkerSettings] = Field(default={}, description="programs beside the web server, by name")
+    cron: dict[str, CronSettings] = Field(default={}, description="commands at certain times, by name")
+    memory: int | None = Field(default=None, description="MiB that the web server may have; default: no limit")
     release_inputs: list[str] | None = Field(
         default=None, description="files that decide what those commands do, in gitignore's syntax"
     )

@@ -36,9 +36,9 @@ def read_procfile(tree: Tree) -> Procfile:
         if not match or text.lstrip().startswith("#") or not match[2]:
             continue
         name, command = match[1], match[2]
-        if name in seen:
+        if _process_name(name) in seen:
             raise DetectionError(f"path: its {FILE} has two lines named {name!r}; give each process a name of its own")
-        seen.add(name)
+        seen.add(_process_name(name))
         timer = _TIMER.fullmatch(name)
         if name == "web":
             procfile.web = read_web_line(command, tree)
