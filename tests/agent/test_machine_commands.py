@@ -193,7 +193,7 @@ def test_an_app_whose_folder_is_gone_is_told_as_absent_and_may_come_again(server
     observed = lost.observe()
     assert time.monotonic() - began < 1
     assert (observed["claimed"], observed["live"], observed["serial"]) == (False, None, 0)
-    assert observed["site"] == {"serial": 0, "files": {}}
+    assert (observed["site"]["serial"], observed["site"]["files"]) == (0, {})
     lost.claim()
     server.agent("site", _site(lost, "lost.example"))
     lost.release("r1", source("found"), static=None)
