@@ -1,7 +1,7 @@
 """A server in a folder, small enough to have hundreds of them in a minute. Runs in namespaces of its own.
 
-The agent is the real one, the very bundle that goes to servers; each of its commands is a process, which can be killed
-before any of its changes to the disk. What is not real:
+The agent is the real one, the very bundle that goes to servers; each of its commands that change something is a
+process, which can be killed before any of its changes to the disk. What is not real:
 
 - supervisor and the app, which `sandbox_supervisor.py` plays (the agent's `slot` between them is real);
 - nginx: a visitor goes straight to the socket behind the link that nginx follows;
@@ -80,6 +80,13 @@ def agent(command: str, document: Answer, die: int | None = None) -> Answer:
     return {"killed": killed, "said": said.read_text(), **(json.loads(text) if text else {})}
 
 
+def observe() -> Answer:
+    """What the agent sees. It changes nothing, and so need not be a process of its own."""
+    main = importlib.import_module("slipway_agent.main")
+    answer: Answer = main._guarded(main.COMMANDS["observe"], {"apps": [APP]})
+    return answer
+
+
 def upload(data: str) -> Answer:
     """The `archive` of a request, for these bytes (base64)."""
     content = base64.b64decode(data)
@@ -127,6 +134,7 @@ def read(path: str) -> Answer:
 _ACTIONS: dict[str, Callable[..., Answer]] = {
     "reset": reset,
     "upload": upload,
+    "observe": observe,
     "agent": agent,
     "power cut": power_cut,
     "visit": visit,

@@ -34,7 +34,7 @@ class Sandbox:
 
     def observe(self) -> Observation:
         """What an `up` would learn."""
-        return _of_app(self.ask("agent", command="observe", document={"apps": [APP]}), APP)
+        return _of_app(self.ask("observe"), APP)
 
     def live_record(self) -> str | None:
         """The release that the record of what is live names."""

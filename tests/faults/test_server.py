@@ -237,6 +237,38 @@ def test_an_old_slot_that_refuses_to_stop(shop: Shop, told: Told) -> None:
     assert shop.server.shell(f"pgrep -u shop -f {deaf.id} || true") == ""
 
 
+WORKER = """\
+import os, pathlib, signal, time
+import web
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(os.environ["HOME"], "data", "worker-" + web.TEXT).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+@pytest.mark.fault("worker ignores TERM")
+def test_a_worker_that_ignores_term(shop: Shop, told: Told) -> None:
+    worker = {"name": "deaf", "command": "python work.py", "count": 1, "stop_signal": "TERM", "stop_timeout": 3}
+    with shop.trial(told) as trial:
+        first = trial.passes(shop.commit(files={"work.py": WORKER}, workers=[worker]))
+        shop.up(first)
+        old = _worker(shop, first)
+        second = trial.wants(shop.commit(files={"work.py": WORKER}, workers=[worker]))
+        shop.up(second)
+        trial.serves(second)
+        _worker(shop, second)
+        shop.server.shell(f"for i in $(seq 200); do kill -0 {old} || exit 0; sleep 0.1; done 2>/dev/null; exit 1")
+
+
+def _worker(shop: Shop, release: shops.Release) -> str:
+    """The process id of a release's worker, once it has said it."""
+    place = f"{shop.place}/shared/data/worker-{release.text}"
+    said = shop.server.shell(f"for i in $(seq 200); do test -s {place} && break; sleep 0.1; done; cat {place}")
+    assert said, f"the worker of {release.id} was never started"
+    return said
+
+
 def _never_answered(shop: Shop) -> None:
     with suppress(OSError):
         shop.server.get("/hang")
