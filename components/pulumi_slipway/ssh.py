@@ -82,11 +82,14 @@ class Connection:
             channel.exec_command(command)
             _feed(channel, stdin(_first_line(channel)) if callable(stdin) else stdin.encode())
             stdout, stderr = _relay(channel, deadline, progress)
+            status = channel.recv_exit_status()
         except TimeoutError as error:
             raise SshError(f"{self.address}: no answer within {timeout:.0f} s to: {command}") from error
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise SshError(f"{self.address}: connection lost: {error or type(error).__name__}") from error
-        return Result(channel.recv_exit_status(), stdout, stderr)
+        if status < 0:  # paramiko's word for a channel that closed without one
+            raise SshError(f"{self.address}: connection lost: it ended before the command did")
+        return Result(status, stdout, stderr)
 
 
 @contextmanager
@@ -258,8 +261,6 @@ def _relay(channel: paramiko.Channel, deadline: float, progress: Callable[[str],
                 progress(rest.decode(errors="replace"))
             return stdout.decode(errors="replace"), stderr.decode(errors="replace")
         if not moved:
-            if channel.closed and not channel.exit_status_ready():
-                raise EOFError("the server closed the channel")
             if time.monotonic() > deadline:
                 raise TimeoutError
             time.sleep(0.005)

@@ -3,7 +3,7 @@
 usage: python3 -I at_step.py STEP HOW COMMAND < request
 
 HOW is "killed": `kill -9` of itself; "halted": it makes the file /run/at-step and stands still, for what is to happen
-then; or a shell command that is run there, after which the agent goes on. It prints its answer.
+then; or a shell command that is run there, after which the agent goes on.
 """
 
 import importlib
@@ -58,4 +58,5 @@ if __name__ == "__main__":
     from slipway_agent import main
 
     end_at(sys.argv[1], sys.argv[2])
-    print(json.dumps(main._guarded(main.COMMANDS[sys.argv[3]], json.load(sys.stdin))))
+    answer = main._guarded(main.COMMANDS[sys.argv[3]], json.load(sys.stdin))
+    sys.exit(0 if answer["ok"] else f"the agent failed: {answer}")

@@ -273,10 +273,11 @@ class Trial:
         assert found in [release.text for release in possible]
         self.told.serving = "old release" if found == self.old.text else "new release"
 
-    def fails(self, release: Release, *words: str) -> None:
-        """To release it is refused cleanly: with these words, and without anything unexpected."""
+    def fails(self, release: Release, *words: str) -> str:
+        """To release it is refused cleanly: with these words, and without anything unexpected; all that was said."""
         done = self.shop.server.run_agent("release", self.shop.request(release))
         assert done.returncode == 1, done.stderr
         assert "unexpected" not in done.stderr
         for word in words:
             assert word in done.stderr, done.stderr
+        return done.stderr

@@ -49,7 +49,7 @@ def test_ssh_cut_in_the_upload(site: Checkout, told: Told) -> None:
     bulk = site.folder / "examples/guestbook/bulk.bin"
     try:
         with _trial(site, told, "cut-upload"):
-            bulk.write_bytes(os.urandom(150 * 2**20))
+            bulk.write_bytes(os.urandom(60 * 2**20))
             _cut(site, "upload")
             bulk.unlink()
     finally:
@@ -83,7 +83,7 @@ def _trial(site: Checkout, told: Told, word: str) -> Iterator[None]:
     visitor.sign("Ada", f"before {word}")
     site.revert()
     site.mark(word)
-    with start_load(site.url, RATE, 600, ca=site.certificate, timeout=PATIENCE) as load:
+    with start_load(site.url, RATE, 600, ca=site.certificate, timeout=2 * PATIENCE) as load:
         try:
             yield
             found = visitor.get("/")

@@ -35,12 +35,10 @@ def test_a_second_release_waits(shop: Shop, told: Told) -> None:
 @pytest.mark.fault("two releases at once: the second fails")
 def test_a_second_release_that_is_not_to_wait_fails(shop: Shop, told: Told) -> None:
     with shop.trial(told) as trial:
-        first = trial.passes(shop.commit(commands={"release": ["python migrate.py", "sleep 2"]}))
+        first = trial.passes(shop.commit(commands={"release": ["python migrate.py", "sleep 4"]}))
         second = trial.wants(shop.commit(lock_wait=0))
         with _releasing(shop, first):
-            began = time.monotonic()
-            trial.fails(second, "app-shop is locked by process")
-            assert time.monotonic() - began < 1.8
+            assert "waiting" not in trial.fails(second, "app-shop is locked by process")
             trial.serves(trial.old)
         assert shop.serving() == first.text
 
@@ -81,8 +79,12 @@ def small(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop
     shop.server.shell("umount /srv/small || umount -l /srv/small; rm -rf /srv/small")
 
 
-FULL = "mount -o remount,size=$(($(df -k --output=used /srv/small | tail -1) + 4))k /srv/small"
-ROOMY = "mount -o remount,size=4g /srv/small"
+# the options as they are would be given along, and a machine of the tests may not name the owner that is among them
+RESIZE = "mount --options-mode ignore --options-source disable -o remount,size="
+USED = "$(df -k --output=used /srv/small | tail -1)"
+FULL = f"{RESIZE}$(({USED} + 4))k small /srv/small"
+BRIMFUL = f"{RESIZE}$(({USED}))k small /srv/small"
+ROOMY = f"{RESIZE}4g small /srv/small"
 
 
 @pytest.mark.fault("disk full: while staging")
@@ -107,7 +109,7 @@ with open("{journal}", "ab") as file:
     with small.trial(told) as trial:
         new = trial.wants(small.commit())
         lines = small.server.shell(f"wc -l < {journal}")
-        small.run_to("done", f"{pad} && {FULL.replace('+ 4', '+ 0')}", new)
+        small.run_to("done", f"{pad} && {BRIMFUL}", new)
         assert int(small.server.shell(f"grep -c . {journal}")) == int(lines) + 1, "only the line of the test is there"
         trial.serves(new)
         small.server.shell(ROOMY)
@@ -116,12 +118,14 @@ with open("{journal}", "ab") as file:
 @pytest.mark.fault("file system read-only")
 def test_a_file_system_that_can_only_be_read(small: Shop, told: Told) -> None:
     with small.trial(told) as trial:
-        small.server.shell("for i in $(seq 100); do mount -o remount,ro /srv/small && exit; sleep 0.05; done; exit 1")
+        small.server.shell(
+            "for i in $(seq 100); do mount -o remount,bind,ro /srv/small && exit; sleep 0.05; done; exit 1"
+        )
         try:
             trial.fails(trial.wants(small.commit()), "can only be read")
             trial.serves(trial.old)
         finally:
-            small.server.shell("mount -o remount,rw /srv/small")
+            small.server.shell("mount -o remount,bind,rw /srv/small")
 
 
 # ------------------------------------------------------------------------------------------------- network, database

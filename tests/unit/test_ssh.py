@@ -220,6 +220,19 @@ def test_ready_gives_up_in_time_at_a_silent_or_closed_port(listening: bool) -> N
     silent.close()
 
 
+def test_a_connection_that_ends_before_the_command_is_told() -> None:
+    def vanish(_command: str, _stdin: bytes) -> tuple[int, str, str]:
+        server.__exit__()
+        return 0, "", ""
+
+    with (
+        SshServer(HOST_PRIVATE, [DEPLOY_PUBLIC], vanish) as server,
+        connect("127.0.0.1", server.port, "deploy", DEPLOY_PRIVATE, [HOST_PUBLIC]) as connection,
+        pytest.raises(SshError, match="connection lost"),
+    ):
+        connection.run("agent")
+
+
 def test_a_connection_whose_other_end_is_silent_is_lost_in_time(server: SshServer) -> None:
     with connect("127.0.0.1", server.port, "deploy", DEPLOY_PRIVATE, [HOST_PUBLIC]) as connection:
         ours = connection.transport.sock
