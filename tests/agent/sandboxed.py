@@ -82,7 +82,7 @@ def sandbox() -> Iterator[Sandbox]:
     with local_agent() as bundle:
         program = shlex.join([sys.executable, "-m", "tests.agent.sandbox", str(bundle)])
         alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        command = [*alone, "sh", "-c", f"mount -t tmpfs -o size=64m,mode=755 sandbox {ROOT} && exec {program}"]
+        command = [*alone, "sh", "-c", f"mount -t tmpfs -o size=4g,mode=755 sandbox {ROOT} && exec {program}"]
         process = subprocess.Popen(
             command if os.geteuid() == 0 else ["sudo", "-n", *command],
             cwd=_CHECKOUT,
