@@ -68,7 +68,7 @@ class Site:
         self.plain = PlainWay(HOME / "plain", self.app)
         settings = {
             "target": "local",
-            "app": {"path": str(self.app.folder), "name": self.app.name, "release": ["flask db upgrade"]},
+            "app": {"path": str(self.app.folder), "name": self.app.name},
             "admin_keys": [self.plain.public_key],
         }
         self._project = Project("speed", environment(), (CHECKOUT / "__main__.py").read_text(), settings)

@@ -81,7 +81,6 @@ class SpeedApp:
         (folder / "templates").mkdir()
         (folder / "static").mkdir()
         (folder / "requirements.txt").write_text(_requirements())
-        (folder / "Procfile").write_text("release: flask db upgrade\n")
         shutil.copytree(
             _GUESTBOOK / "migrations", folder / "migrations", ignore=shutil.ignore_patterns("versions", "__*")
         )
