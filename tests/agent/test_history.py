@@ -21,7 +21,7 @@ def test_a_release_tells_who_made_it_of_which_commit_and_how_long_it_took(app: A
     app.release(fresh_id, source("new"), message=MESSAGE)
     told = releases(app)[fresh_id]
     assert (told["state"], told["message"]) == ("live", MESSAGE)
-    assert set(told["seconds"]) >= {"stage", "migrate", "start", "switch", "to_live", "retire"}
+    assert set(told["seconds"]) >= {"stage", "migrate", "start", "switch", "to_live", "retire", "workers"}
     (entry,) = app.server.agent("journal", {**ASK, "lines": 1})["entries"]
     assert {key: entry[key] for key in MESSAGE} == MESSAGE
 

@@ -19,7 +19,7 @@ def test_a_release_under_load_loses_no_request(app: App, fresh_id: str) -> None:
     assert visits.texts() == ["old", "new"]
     assert answer["release"] == fresh_id
     assert answer["changed"] is True
-    assert set(answer["seconds"]) >= {"stage", "migrate", "start", "switch", "to_live", "retire"}
+    assert set(answer["seconds"]) >= {"stage", "migrate", "start", "switch", "to_live", "retire", "workers"}
 
 
 def test_requests_in_progress_are_answered_by_the_old_release(app: App, fresh_id: str) -> None:
