@@ -239,7 +239,7 @@ APPS = (
         marked="app.py",
         page="greenlet 2.0.2, multidict 6.0.4",
         works=pins_works,
-        refused=("greenlet", "multidict", "debian"),
+        refused=("greenlet", "multidict", "Debian 12"),
         then={"local": {"debian": 12}},
     ),
     App(
