@@ -24,7 +24,9 @@ def test_the_server_is_told_of_all_that_was_found(run: Run, app_folder: Path) ->
     ).read_text() + "import click\n@app.cli.command('init-db')\ndef make(): app.instance_path\n"
     write(app_folder, {"app.py": text, "Procfile": LINE, ".flaskenv": "FLASK_DEBUG=1\n"})
     document = release_document(run(lambda: app(app_folder)))
-    assert document["commands"] == {"build": ["flask translate compile"], "release": ["flask db upgrade"]}
+    build, release = document["commands"]["build"], document["commands"]["release"]
+    assert [(step["run"], step["outputs"]) for step in build] == [("flask translate compile", ["*.mo"])]
+    assert release == ["flask db upgrade"]
     assert document["build_environment"]["SECRET_KEY"] == "only-for-the-build"
     assert document["setup"] == ["flask init-db"]
     assert document["persistent"] == ["instance"]
