@@ -66,7 +66,8 @@ def reset() -> Answer:
 
 
 def agent(command: str, document: Answer, die: int | None = None) -> Answer:
-    """The agent's answer and what it said; killed before its change number `die` to the disk, `killed` is true."""
+    """The agent's answer, what it said and at how many `moments` it changed the disk; killed before number `die` of
+    them, `killed` is true."""
     reading, writing = os.pipe()
     said = ROOT / "var/said"
     child = os.fork()
@@ -148,9 +149,9 @@ def _be_agent(command: str, document: Answer, die: int | None, answer_to: int, s
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 2)
         main = importlib.import_module("slipway_agent.main")
-        if die is not None:
-            die_before(die, _MOMENTS)
+        moments = die_before(die or 0, _MOMENTS)
         answer = main._guarded(main.COMMANDS[command], document)
+        answer["moments"] = moments[0]
         os.write(answer_to, json.dumps(answer).encode())
         status = 0
     finally:

@@ -28,15 +28,16 @@ PATIENCE = 5.0
 """Seconds for one request."""
 
 APP = """\
-import os, signal, sqlite3, time
+import contextlib, os, signal, sqlite3, time
 
 TEXT = "{text}"
 {extra}
 
+@contextlib.contextmanager
 def rows():
-    connection = sqlite3.connect(os.environ["ROWS"], timeout=10)
-    connection.execute("CREATE TABLE IF NOT EXISTS rows (text TEXT)")
-    return connection
+    with contextlib.closing(sqlite3.connect(os.environ["ROWS"], timeout=10)) as connection, connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS rows (text TEXT)")
+        yield connection
 
 
 def app(environ, start_response):
