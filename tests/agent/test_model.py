@@ -34,8 +34,8 @@ SEQUENCES = int(os.environ.get("SLIPWAY_SEQUENCES", "200"))
 STEPS = 5
 """Of a sequence, at most."""
 _die = st.none() | st.integers(1, 100) | st.integers(80, 100)
-"""When the agent is killed, in percent of the changes to the disk that a release consists of; the last fifth is about what
-comes with the decision. (Of what has fewer of them, a late one is none.)"""
+"""When the agent is killed, in percent of the changes to the disk that a release consists of; what comes with the
+decision is in the last fifth. (Of what has fewer of them, a late one is none.)"""
 
 
 @dataclass(frozen=True)
