@@ -47,6 +47,7 @@ MOMENTS = {"upload": "uploading", "migration": "release: flask", "healthy": "hea
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_up_killed_in_the_middle_of_a_release_is_finished_by_the_next(site: Checkout, moment: str) -> None:
     site.mark(f"killed-{moment}")
+    site.edit_migration(moment)
     with site.starting_up() as process:
         assert process.stdout
         seen = next((line for line in process.stdout if MOMENTS[moment] in line), None)

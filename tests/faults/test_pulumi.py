@@ -83,6 +83,7 @@ def _trial(site: Checkout, told: Told, word: str) -> Iterator[None]:
     visitor.sign("Ada", f"before {word}")
     site.revert()
     site.mark(word)
+    site.edit_migration(word)
     with start_load(site.url, RATE, 600, ca=site.certificate, timeout=2 * PATIENCE) as load:
         try:
             yield
