@@ -6,12 +6,10 @@ import contextlib
 import os
 import re
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import adoption, files, paths, run
-from .environment import machine_variables
+from . import adoption, apt, files, paths, run
 from .errors import AgentError
 from .progress import clean, say
 from .run import TAIL, Deadline
@@ -21,7 +19,6 @@ LEAST_MIB = 400
 """Free memory and swap that a server of a database needs to be installed and to run beside an app."""
 
 _INSTALL_WITHIN = 900.0
-_PAUSES = (3.0, 10.0)
 _ROOT = User("root", 0, 0)
 
 
@@ -40,23 +37,7 @@ def _install(packages: Sequence[str]) -> None:
             "machine, a database outside of it, or SQLite"
         )
     say(f"installing {' '.join(packages)}")
-    deadline = Deadline(_INSTALL_WITHIN, "installing")
-    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold"]
-    wanted = [*apt, "install", "-y", "--no-install-recommends", "--no-remove", *packages]
-    again = iter(_PAUSES)
-    while True:
-        try:
-            for command in ([*apt, "update"], wanted):
-                _step(command, deadline, "installing packages")
-        except AgentError as error:  # mirrors fail now and then; and so does what an interrupted run left half-way
-            pause = next(again, None)
-            if pause is None or deadline.left < pause:
-                raise
-            say(f"{error.message}; trying again")
-            time.sleep(pause)
-            _step(["dpkg", "--configure", "-a", "--force-confold"], deadline, "finishing an interrupted installation")
-        else:
-            return
+    apt.install(packages, Deadline(_INSTALL_WITHIN, "installing"))
 
 
 def ask(command: Sequence[str], text: str, user: User = _ROOT, timeout: float = 60.0) -> str:
@@ -126,15 +107,3 @@ def connections(memory: int, cpus: int) -> int:
 def buffers_mib(memory: int) -> int:
     """MiB of the server's cache: an eighth, as the app lives on the same machine."""
     return max(32, min(memory // 8, 4096))
-
-
-def _step(command: Sequence[str], deadline: Deadline, what: str) -> None:
-    environment = {
-        "PATH": run.SYSTEM_PATH,
-        "LANG": "C.UTF-8",
-        "HOME": "/root",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "NEEDRESTART_SUSPEND": "1",
-        **machine_variables(),
-    }
-    run.step(command, _ROOT, Path("/"), environment, deadline, what, quiet=True)

@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import adoption, files, paths, run
-from .environment import machine_variables
+from . import adoption, apt, files, paths, run
 from .errors import AgentError
 from .lock import held
 from .progress import say
 from .run import Deadline
-from .users import User
 
 COMPILER = ("build-essential", "python3-dev")
 """What compiling takes in any case."""
 
 _LOCK = "packages"
-_STALE = 24 * 3600
-"""Seconds after which the lists of packages are fetched again before something is installed."""
-
-_APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold")
-_INSTALL = ("install", "--no-install-recommends", "--no-remove")
-_ROOT = User("root", 0, 0)
 _REMOVAL = 300.0
 """Seconds that removing may take."""
 
@@ -47,7 +38,7 @@ def ensure(names: Sequence[str], deadline: Deadline) -> None:
         missing = _missing(names)
         if missing:
             say(f"installing {', '.join(missing)}")
-            _install(missing, deadline)
+            apt.install(missing, deadline)
 
 
 @contextmanager
@@ -62,9 +53,9 @@ def for_a_while(names: Sequence[str] | None, deadline: Deadline) -> Iterator[Non
         try:
             if missing:
                 say(f"installing {', '.join(missing)} for as long as the environment is made")
-                _refresh(deadline)
+                apt.refresh(deadline)
                 files.write_json(_record(), {"packages": _added_by(missing)})
-                _install(missing, deadline)
+                apt.install(missing, deadline)
             yield
         finally:
             _remove_added()
@@ -84,11 +75,10 @@ def _remove_added() -> None:
         return
     try:
         deadline = Deadline(_REMOVAL, "removing packages")
-        _mend(deadline)
         # an apt that outlived its run may still have added to them
         while there := _to_go(set(record["packages"])):
             say(f"removing the {len(there)} packages that were there for a while")
-            _apt(["purge", *there], deadline)
+            apt.purge(there, deadline)
         _record().unlink(missing_ok=True)
     except AgentError as error:
         say(f"warning: packages that were installed for a while stay until the next release: {error.message}")
@@ -102,45 +92,12 @@ def _to_go(added: set[str]) -> list[str]:
     return [name for name in there if set(_planned("remove", [name])) <= added]
 
 
-def _install(names: Sequence[str], deadline: Deadline) -> None:
-    if not names:
-        return
-    _refresh(deadline)
-    _mend(deadline)
-    try:
-        _apt([*_INSTALL, *names], deadline)
-    except AgentError as error:  # the lists are old; or mirrors fail, as they do now and then
-        if deadline.left <= 0:
-            raise
-        say(f"{error.message}; trying again with new lists of packages")
-        _refresh(deadline, anew=True)
-        _apt([*_INSTALL, *names], deadline)
-
-
-def _refresh(deadline: Deadline, anew: bool = False) -> None:
-    lists = paths.rooted("/var/lib/apt/lists")
-    found = [path.stat().st_mtime for path in lists.glob("*_Packages*")] + [0.0]
-    stamp = paths.state() / "package-lists"
-    fetched = stamp.stat().st_mtime if stamp.exists() and max(found) else max(found)
-    if anew or time.time() - fetched > _STALE:
-        _apt(["update"], deadline)
-        files.folder(paths.state())
-        stamp.touch()
-
-
-def _mend(deadline: Deadline) -> None:
-    """Finish what a dpkg that was killed left half done: apt refuses to work before."""
-    updates = paths.rooted("/var/lib/dpkg/updates")
-    if updates.is_dir() and any(updates.iterdir()):
-        _run(["dpkg", "--configure", "-a", "--force-confold"], deadline)
-
-
 def _added_by(names: Sequence[str]) -> list[str]:
     """All that is not installed now, and would be with `names`. Unknown names are told once the lists are new."""
     try:
         return _planned("install", names)
     except AgentError:
-        _refresh(Deadline(_REMOVAL, "fetching the lists of packages"), anew=True)
+        apt.refresh(Deadline(_REMOVAL, "fetching the lists of packages"), anew=True)
         return _planned("install", names)
 
 
@@ -169,23 +126,6 @@ def _there() -> dict[str, str]:
     said = run.tool(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}\t${Package}\t${Provides}\n"])
     rows = (line.split("\t") for line in said.splitlines())
     return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
-
-
-def _apt(arguments: Sequence[str], deadline: Deadline) -> None:
-    _run([*_APT, *arguments], deadline)
-
-
-def _run(command: list[str], deadline: Deadline) -> None:
-    environment = {
-        "PATH": run.SYSTEM_PATH,
-        "LANG": "C.UTF-8",
-        "HOME": "/root",
-        "DEBIAN_FRONTEND": "noninteractive",
-        "NEEDRESTART_SUSPEND": "1",
-        **machine_variables(),
-    }
-    what = next(word for word in command[1:] if word in ("install", "purge", "update", "--configure"))
-    run.step(command, _ROOT, Path("/"), environment, deadline, f"{command[0]} {what}", quiet=True)
 
 
 def _record() -> Path:
