@@ -148,6 +148,8 @@ class Server:
     """A machine with the agent of this checkout."""
 
     machine: Machine
+    name: str | None = None
+    """What visitors call it by; default: its address."""
 
     @property
     def address(self) -> str:
@@ -189,7 +191,7 @@ class Server:
         context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()  # noqa: S323
         connection = http.client.HTTPSConnection(self.address, timeout=10, context=context)
         try:
-            connection.request("GET", path, headers={"Host": host or self.address, **(headers or {})})
+            connection.request("GET", path, headers={"Host": host or self.name or self.address, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read().decode(), dict(answer.getheaders())
         finally:

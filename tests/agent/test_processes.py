@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,10 @@ _MAIL = {"name": "mail", "command": "python worker.py", "count": 2, "stop_signal
 
 @pytest.fixture(scope="module")
 def works(server: Server) -> Iterator[App]:
-    app = App(server, "works")
+    # by a name of its own: an app of other tests may have the server's address
+    app = App(replace(server, name="works.example"), "works")
     app.claim()
-    app.site()
+    app.site(domains=["works.example"])
     yield app
     server.agent("remove", {"app": app.name, "owner": OWNER, "keep_data": False})
     left = server.shell("ls /etc/supervisor/conf.d /etc/systemd/system /run/slipway /var/log/slipway; ls /srv")
@@ -267,7 +269,7 @@ def test_memory_is_limited_by_a_group_of_the_process_s_own(works: App) -> None:
 
 def test_a_server_of_the_app_s_own_is_reached_as_any_other(works: App) -> None:
     web = {"kind": "own", "target": None, "command": "python own.py"}
-    rule = {"path": "/", "status": 200, "host": works.server.address, "timeout": 20}
+    rule = {"path": "/", "status": 200, "host": "works.example", "timeout": 20}
     first = _release(works, web=web, health=rule)
     assert works.server.text() == f"own {first} https"
     answers: list[str] = []
