@@ -49,10 +49,7 @@ def build_archive(
     listed = {name for part in parts for name in _part(folder, part)} if parts else selected_files(folder)
     names = sorted(name for name in listed if name not in left_out)
     if not names:
-        raise ArchiveError(
-            f"path: {os.fspath(folder)!r} holds no files to release; "
-            f"give the folder of your application, or look at its {IGNORE_FILE} and .gitignore"
-        )
+        raise _nothing_in(folder)
     size = sum((folder / name).lstat().st_size for name in names)
     if size > limit_mib * 1024 * 1024:
         largest = max(names, key=lambda name: (folder / name).lstat().st_size)
@@ -68,10 +65,20 @@ def build_archive(
 
 
 def selected_files(folder: Path) -> list[str]:
-    """The files of `folder` that are released, sorted; raises `ArchiveError` for a missing folder."""
+    """The files of `folder` that are released, sorted; raises `ArchiveError` for a missing or empty folder."""
     if not folder.is_dir():
         raise ArchiveError(f"path: {os.fspath(folder)!r} is not a folder; give the folder of your application")
-    return sorted(_selected(folder))
+    names = sorted(_selected(folder))
+    if not names:
+        raise _nothing_in(folder)
+    return names
+
+
+def _nothing_in(folder: Path) -> ArchiveError:
+    return ArchiveError(
+        f"path: {os.fspath(folder)!r} holds no files to release; "
+        f"give the folder of your application, or look at its {IGNORE_FILE} and .gitignore"
+    )
 
 
 def cached_archive(content: str) -> Path:
