@@ -62,9 +62,13 @@ def break_variable(site: Checkout) -> str:
 
 
 def what_serves(site: Checkout) -> str:
-    """Slot, code, environment, variables and processes of the live release."""
+    """Slot, code, environment, variables and processes of the live release; one before it may still be ending."""
     links = "readlink -f /srv/guestbook/live /srv/guestbook/live/code /srv/guestbook/live/venv /srv/guestbook/live/env"
-    return site.machine.root_shell(f"{links}; pgrep -u guestbook | sort")
+    processes = "for pid in $(pgrep -u guestbook); do echo $pid $(readlink /proc/$pid/cwd); done"
+    code = "$(readlink -f /srv/guestbook/live/code)"
+    found = site.machine.root_shell(f"{links}; {processes} | grep -F {code} | sort")
+    assert len(found.splitlines()) > 4, found
+    return found
 
 
 @pytest.mark.parametrize("spoil", [break_import, break_health, break_migration, break_variable])
