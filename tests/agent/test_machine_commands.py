@@ -34,8 +34,10 @@ def test_a_server_tells_whether_anything_serves_on_it(app: App) -> None:
 
 @pytest.mark.parametrize("name", ["root", "www-data", "Shop", "../etc", "a-build", "x" * 27, ""])
 def test_names_that_are_no_apps_are_refused(server: Server, name: str) -> None:
+    before = server.shell("ls /srv")
     with pytest.raises(AgentFailed):
         server.agent("claim", {"app": name, "owner": OWNER})
+    assert server.shell("ls /srv") == before
 
 
 def test_a_folder_of_somebody_else_is_refused(server: Server) -> None:

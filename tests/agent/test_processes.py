@@ -278,6 +278,8 @@ def test_a_server_of_the_app_s_own_is_reached_as_any_other(works: App) -> None:
     time.sleep(0.3)
     with works.server.visited() as visits:
         second = _release(works, web=web, health=rule)
+        works.server.wait_for(f"own {second} https")
+        time.sleep(0.3)  # each visitor comes once more
     slow.join()
     assert answers == [f"own {first} https"]
     assert visits.failures == []

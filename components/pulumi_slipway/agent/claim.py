@@ -35,6 +35,8 @@ def claim(document: Document) -> dict[str, Any]:
             raise _claimed(app)
         if found is None and app.root.exists() and any(app.root.iterdir()):
             raise AgentError(f"{app.root} exists and is not Slipway's: move it away, or give the app another name")
+        for user in (app.app, users.build_name(app.app)):  # before anything of a claim is there that cannot be
+            users.check_free(user)
         righted = [*(units.differing() if units.are_installed() else ()), *guard.put_right()]
         entry["skip"] = found is not None and found.get("owner") == owner and not righted
         if righted:

@@ -151,17 +151,21 @@ def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live |
         idle = list(SLOTS)
     else:
         idle = [other_slot(live.slot)]
-        process = supervisor.process(app.program(live.slot))
+        name = app.program(live.slot)
+        process = supervisor.process(name)
+        if process is not None and process.state == "STOPPING":  # by a run that was interrupted: it is to stay
+            supervisor.wait_stopped(name, _drain(app, live.slot, drain) + STOP_MARGIN)
+            process = supervisor.process(name)
         if process is not None and not process.alive:
             say(f"the live slot {live.slot} was not running: starting it")
-            supervisor.start(app.program(live.slot))
+            supervisor.start(name)
         if before is not None and before != live.slot:
             say(f"finished an interrupted switch to {live.release}")
             wait_queue_empty(app, before)
     for slot in idle:
         process = supervisor.process(app.program(slot))
         if process is not None and process.alive:
-            within = float((files.read_json(app.slots / slot / "release.json") or {}).get("drain", drain))
+            within = _drain(app, slot, drain)
             if app.start_flag(slot).exists():
                 say(f"stopping the slot {slot}, which is not live")
             elif process.state == "STOPPING":
@@ -175,6 +179,11 @@ def settle(app: AppPaths, supervisor: Supervisor, drain: float = 30.0) -> Live |
     workers.change_over(app, supervisor, live)
     timers.apply(app, live)
     return live
+
+
+def _drain(app: AppPaths, slot: str, default: float) -> float:
+    """Seconds that the release in a slot may take to finish its requests."""
+    return float((files.read_json(app.slots / slot / "release.json") or {}).get("drain", default))
 
 
 def idle_slot(live: Live | None) -> str:
