@@ -125,8 +125,8 @@ class Processes:
     def read(cls, document: Document) -> Processes:
         """From a request, or from the record of a release, which may be of a time when there were none."""
         found = cls(
-            tuple(Worker.read(entry) for entry in _entries(document, "workers")),
-            tuple(Timer.read(entry) for entry in _entries(document, "timers")),
+            tuple(Worker.read(entry) for entry in request.mappings(document, "workers")),
+            tuple(Timer.read(entry) for entry in request.mappings(document, "timers")),
         )
         names = [WEB, *(worker.name for worker in found.workers), *(timer.name for timer in found.timers)]
         for name in names:
@@ -193,13 +193,6 @@ def read_memory(document: Document, what: str) -> int | None:
     if memory < _LEAST_MEMORY:
         raise AgentError(f"{what}: a memory of {memory} MiB is too small; give at least {_LEAST_MEMORY}")
     return memory
-
-
-def _entries(document: Document, key: str) -> list[Document]:
-    entries = document.get(key) or []
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise AgentError(f"request: {key!r} must be a list of objects")
-    return list(entries)
 
 
 def _name(document: Document, what: str) -> str:

@@ -63,6 +63,13 @@ def texts(document: Document, key: str) -> list[str]:
     return list(value)
 
 
+def mappings(document: Document, key: str) -> list[Document]:
+    value = document.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        raise AgentError(f"request: {key!r} must be a list of objects")
+    return list(value)
+
+
 def variables(document: Document, key: str) -> dict[str, str]:
     """A set of environment variables: names that a shell accepts, values without NUL."""
     result = dict(mapping(document, key, {}))
