@@ -52,6 +52,10 @@ def state() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+
 def answers(address: str, port: int) -> bool:
     try:
         socket.create_connection((address, port), timeout=2).close()
@@ -155,6 +159,19 @@ def test_machines_reach_each_other_and_the_world_where_the_host_drops_forwarded_
             other.root_shell("apt-get -qq update", timeout=120)
     finally:
         subprocess.run(["iptables", "-w", "-P", "FORWARD", before], check=True)
+
+
+def test_machines_find_the_host_at_the_same_hardware_address_whoever_comes_or_goes(box: Machine) -> None:
+    (route,) = json.loads(ip("-json", "route", "get", box.address))
+    before = json.loads(ip("-json", "link", "show", route["dev"]))[0]["address"]
+    other = f"test{secrets.token_hex(3)}"
+    # The lowest address of the ports is what a bridge takes unless it was given one
+    ip("link", "add", other, "address", "00:00:00:00:00:01", "type", "veth")
+    try:
+        ip("link", "set", other, "master", route["dev"])
+        assert json.loads(ip("-json", "link", "show", route["dev"]))[0]["address"] == before
+    finally:
+        ip("link", "delete", other)
 
 
 def test_a_limit_of_memory_holds() -> None:

@@ -27,6 +27,7 @@ _FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 # There while we are the one who switched forwarding on; as short-lived as the switch itself
 _FORWARDING_IS_OURS: Final = Path("/run/slipway-local/forwarding")
 _BRIDGE_PREFIX: Final = "slipway"  # of all state folders
+_ADDRESS_GIVEN: Final = "3"  # NET_ADDR_SET in the kernel's netdevice.h
 _LINK_LOCAL: Final = "169.254.0.0/16"  # where clouds serve their metadata, credentials of the host among them
 
 
@@ -171,12 +172,23 @@ def _networks_in_use(avoid: Iterable[str]) -> list[IPv4Network]:
 def _ensure_bridge(network: Network) -> None:
     if not _link_exists(network.bridge):
         run(["ip", "link", "add", network.bridge, "type", "bridge"])
+    _keep_hardware_address(Path("/sys/class/net", network.bridge))
     # No IPv6 on the host's side, or machines would reach its services by link-local addresses
     ipv6 = Path(f"/proc/sys/net/ipv6/conf/{network.bridge}/disable_ipv6")
     if ipv6.exists():
         ipv6.write_text("1\n")
     run(["ip", "addr", "replace", f"{network.gateway}/{network.subnet.prefixlen}", "dev", network.bridge])
     run(["ip", "link", "set", network.bridge, "up"])
+
+
+def _keep_hardware_address(bridge: Path) -> None:
+    """Give the bridge the hardware address that it has, for good.
+
+    One that was not given is the lowest of its ports' (`br_stp_recalculate_bridge_id` in Linux): it changes with a
+    machine that comes or goes, and the others keep on sending to the address before, up to a minute.
+    """
+    if (bridge / "addr_assign_type").read_text().strip() != _ADDRESS_GIVEN:
+        run(["ip", "link", "set", bridge.name, "address", (bridge / "address").read_text().strip()])
 
 
 def _ensure_rules(network: Network) -> None:
