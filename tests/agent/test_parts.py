@@ -173,6 +173,20 @@ def test_the_answer_and_the_progress_of_detached_work_come_back(root: Path, capf
     assert list((root / "run/slipway-agent/jobs").iterdir()) == []
 
 
+def test_nobody_waits_for_what_is_done_after_an_answer(root: Path) -> None:
+    def afterwards() -> None:
+        while not (root / "answered").exists():
+            time.sleep(0.01)
+        (root / "done").touch()
+
+    assert detach.detached(lambda: {"ok": True}, afterwards) == {"ok": True}
+    (root / "answered").touch()
+    deadline = time.monotonic() + 5
+    while not (root / "done").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_detached_work_that_dies_is_told(root: Path) -> None:
     def work() -> detach.Answer:
         os.kill(os.getpid(), signal.SIGKILL)

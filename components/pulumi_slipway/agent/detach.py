@@ -28,9 +28,12 @@ Answer = dict[str, Any]
 _KEEP = 24 * 3600
 """Seconds that the output of a command stays which lost its relay."""
 
+_LEISURE = 10
+"""What is added to the niceness for what nobody waits for."""
 
-def detached(work: Callable[[], Answer]) -> Answer:
-    """The answer of `work`, done in a child that survives this process."""
+
+def detached(work: Callable[[], Answer], afterwards: Callable[[], None] | None = None) -> Answer:
+    """The answer of `work`, done in a child that survives this process; nobody waits for what it does `afterwards`."""
     jobs = _folder()
     _prune(jobs)
     job = jobs / uuid.uuid4().hex
@@ -42,7 +45,7 @@ def detached(work: Callable[[], Answer]) -> Answer:
     child = os.fork()
     if child == 0:
         os.close(alive)
-        _become_independent(job, work, ours)
+        _become_independent(job, work, ours, afterwards)
     os.close(ours)
     os.waitpid(child, 0)
     try:
@@ -56,7 +59,9 @@ def detached(work: Callable[[], Answer]) -> Answer:
     return answer
 
 
-def _become_independent(job: Path, work: Callable[[], Answer], alive: int) -> None:
+def _become_independent(
+    job: Path, work: Callable[[], Answer], alive: int, afterwards: Callable[[], None] | None
+) -> None:
     """In the child: fork once more, so that nobody is our parent, then work; never returns."""
     status = 1
     try:
@@ -75,6 +80,10 @@ def _become_independent(job: Path, work: Callable[[], Answer], alive: int) -> No
         answer = work()
         files.write_atomic(job / "answer", json.dumps(answer).encode(), 0o600)
         status = 0
+        if afterwards is not None:
+            os.close(alive)
+            os.nice(_LEISURE)
+            afterwards()
     except BaseException as error:  # the last line of defence of a process that nobody watches
         with contextlib.suppress(OSError):
             os.write(2, f"the agent itself failed: {type(error).__name__}: {error}\n".encode())

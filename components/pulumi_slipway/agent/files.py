@@ -10,11 +10,13 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .errors import AgentError
+
+_DISCARDED = "discarded-"
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644, group: int = 0, durable: bool = True) -> None:
@@ -70,20 +72,29 @@ def replace_link(path: Path, target: Path | str, durable: bool = True) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole tree, whatever is there; what is absent is fine."""
+    """Remove a file or a whole tree, whatever is there; what is absent, or goes meanwhile, is fine."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    shutil.rmtree(path, ignore_errors=False)
+    shutil.rmtree(path, onerror=_unless_gone)
+
+
+def _unless_gone(_function: object, _path: object, raised: tuple[type[BaseException], BaseException, object]) -> None:
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 def discard(path: Path, bin_folder: Path) -> None:
-    """Remove a tree that others look at: away in one rename, then piece by piece."""
-    if not path.exists() and not path.is_symlink():
-        return
-    gone = bin_folder / f"discarded-{uuid.uuid4().hex}"
-    path.rename(gone)
-    remove(gone)
+    """Take a tree away in one rename. Its pieces are removed when nobody waits any more (`sweep`)."""
+    if path.exists() or path.is_symlink():
+        path.rename(bin_folder / f"{_DISCARDED}{uuid.uuid4().hex}")
+
+
+def sweep(bin_folders: Iterable[Path]) -> None:
+    """Remove what was discarded. To be called without a lock: others may do the same at the same time."""
+    for folder in bin_folders:
+        for gone in list(folder.glob(f"{_DISCARDED}*")):
+            remove(gone)
 
 
 def sync_folder(path: Path) -> None:

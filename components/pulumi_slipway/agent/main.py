@@ -119,9 +119,17 @@ def _answer(command: Command) -> Answer:
     from .detach import detached
 
     try:
-        return detached(lambda: _guarded(command, request))
+        return detached(lambda: _guarded(command, request), _sweep)
     except AgentError as error:
         return _failed(error)
+
+
+def _sweep() -> None:
+    """Remove what commands put aside: on some disks that takes a millisecond a file."""
+    from .claim import claimed
+    from .files import sweep
+
+    sweep(app.work for app in claimed())
 
 
 def _guarded(command: Command, request: dict[str, Any]) -> Answer:

@@ -45,8 +45,16 @@ class WebApp(pulumi.ComponentResource):
     certificate: pulumi.Output[str]
     """The self-signed certificate (PEM), for those who want to trust it."""
 
-    def __init__(self, name: str, args: WebAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        app = check(args)
+    def __init__(
+        self,
+        name: str,
+        args: WebAppArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        checked: CheckedApp | None = None,
+    ) -> None:
+        """`checked` is what `check` has made of the same `args` already, which packs the app's source."""
+        app = checked or check(args)
         check_database(args)
         super().__init__("slipway:index:WebApp", name, None, opts)
         target = Target(

@@ -14,7 +14,7 @@ from ..app.webapp import WebApp
 from ..servers.common import Server
 from ..servers.credentials import missing_credentials
 from ..settings import Settings
-from .databases import WiredDatabase, check_memory, make_database
+from .databases import WiredDatabase, check_memory, make_database, told_of_database
 from .servers import image_of, make_server
 
 
@@ -44,7 +44,7 @@ def launch(settings: Settings) -> Launched:
         args["image"] = image
     if server.machine is not None:
         args["machine"] = server.machine
-    app = WebApp("app", cast("WebAppArgs", args))
+    app = WebApp("app", cast("WebAppArgs", args), checked=checked)
     return Launched(server, app, database)
 
 
@@ -56,11 +56,12 @@ def _check_credentials(settings: Settings) -> None:
 
 
 def _app_args(settings: Settings) -> AppArgs:
-    """All but the server and its database: their part is only known once the rest was found good."""
+    """All that the settings tell; what the server and the database tell is only known once the rest was found good."""
     given: dict[str, Any] = settings.app.model_dump(exclude_none=True)
     steps = settings.app.build
     if steps is not None:
         files = [step for step in steps if step.inputs or step.outputs]
         given["build"] = [step.run for step in steps]
         given["build_files"] = {step.run: {"inputs": step.inputs, "outputs": step.outputs} for step in files}
-    return cast("AppArgs", given | {"environment": settings.environment, "observe": settings.observe})
+    given |= {"environment": settings.environment, "observe": settings.observe}
+    return cast("AppArgs", given | told_of_database(settings.database))

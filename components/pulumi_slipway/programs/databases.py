@@ -34,7 +34,7 @@ class WiredDatabase:
     component: Any
     """None for SQLite, which the app has by itself."""
     app_args: dict[str, Any]
-    """What a `WebApp` is told of it."""
+    """What a `WebApp` is told of it, once it is there."""
 
 
 def check_memory(settings: Settings) -> None:
@@ -47,17 +47,21 @@ def check_memory(settings: Settings) -> None:
         )
 
 
-def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase:
-    """The database of `settings` for `app` on `server`; raises `ValueError` naming the setting."""
-    wanted = settings.database
+def told_of_database(wanted: DatabaseSettings) -> dict[str, Any]:
+    """What a `WebApp` is told of its database before there is one."""
     given = {
         "database_driver": wanted.driver,
         "database_moved_from": wanted.moved_from,
         "snapshot_before_migrate": wanted.snapshot_before_migrate,
     }
-    app_args = {key: value for key, value in given.items() if value is not None}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase:
+    """The database of `settings` for `app` on `server`; raises `ValueError` naming the setting."""
+    wanted = settings.database
     if wanted.kind == "sqlite":
-        return WiredDatabase(None, app_args)
+        return WiredDatabase(None, {})
     place, engine = _place_and_engine(wanted.kind)
     module = import_module(f"..databases.{place}", __package__)
     component: Callable[[str, dict[str, Any]], Any] = getattr(module, _CLASSES[place])
@@ -66,7 +70,7 @@ def make_database(settings: Settings, server: Server, app: str) -> WiredDatabase
         made = component("database", {**args, "engine": engine, **_name(wanted, app)})
     except ValueError as error:
         raise ValueError(f"{pulumi.get_project()}:database.{error}") from None
-    return WiredDatabase(made, {**app_args, "database": made.database, "database_password": made.password})
+    return WiredDatabase(made, {"database": made.database, "database_password": made.password})
 
 
 def _place_and_engine(kind: str) -> tuple[str, str]:
