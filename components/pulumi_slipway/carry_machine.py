@@ -61,9 +61,9 @@ class Machine:
             return dict(json.loads(result.stdout))
         raise AssertionError("unreachable")
 
-    def bring_agent(self) -> None:
-        """Have this version of the agent there: an older one knows nothing of carrying."""
-        self.ask("upgrade", agent_bundle_document())
+    def bring_agent(self) -> dict[str, Any]:
+        """Have this version of the agent there; what it answers."""
+        return self.ask("upgrade", agent_bundle_document())
 
     def _connect(self, stack: ExitStack) -> Connection:
         host, deadline = self._host, time.monotonic() + PATIENCE

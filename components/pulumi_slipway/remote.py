@@ -24,6 +24,7 @@ import pulumi
 import pulumi_random as random
 from pulumi_command import local, remote
 
+from .agent_bundle import agent_digest
 from .host import Host
 from .places import AGENT
 
@@ -71,6 +72,20 @@ class Target:
             deleted_with=self.machine,
             additional_secret_outputs=["stderr"],  # it is shown as it comes; what an app says has no place in the state
         )
+
+
+def agent(name: str, target: Target, parent: pulumi.Resource) -> local.Command:
+    """This package's version of the agent (see `bring.py`), which the other steps are run by.
+
+    Named by its digest: on stdin, as the document of a step, it would be most of what the state holds.
+    """
+    return local_command(
+        name,
+        create=_with_summary(local_program("bring"), agent_digest()[:12]),
+        document={"host": target.host, "private_key": target.private_key},
+        triggers=[target.id],
+        opts=target.options(parent),
+    )
 
 
 def step(

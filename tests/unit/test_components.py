@@ -208,11 +208,18 @@ def test_a_claim_is_another_one_on_another_host_also_on_one_that_had_it_before(r
 
 def test_host_keys_are_pinned_in_every_connection(run: Run, app_folder: Path) -> None:
     recorder = run(lambda: app(app_folder))
-    for name in ("app-1-agent", "app-1-claim", "app-1-site"):
+    for name in ("app-1-claim", "app-1-site"):
         assert recorder.is_secret(name, "connection"), name
         assert recorder.input(name, "connection")["hostKey"] == HOST["host_key"], name
-    assert recorder.is_secret("app-1-release", "stdin")
-    assert release_request(recorder)["host"] == HOST
+    for name in ("app-1-agent", "app-1-release"):
+        assert recorder.is_secret(name, "stdin"), name
+        assert json.loads(recorder.input(name, "stdin"))["host"] == HOST, name
+
+
+def test_the_agent_is_in_the_state_by_its_digest_alone(run: Run, app_folder: Path) -> None:
+    recorder = run(lambda: app(app_folder))
+    assert agent_digest()[:12] in recorder.input("app-1-agent", "create")
+    assert set(json.loads(recorder.input("app-1-agent", "stdin"))) == {"host", "private_key"}
 
 
 def test_secrets_travel_on_stdin_only(run: Run, app_folder: Path) -> None:

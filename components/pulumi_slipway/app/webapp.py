@@ -11,12 +11,11 @@ from typing import Any
 import pulumi
 import pulumi_random as random
 
-from ..agent_bundle import agent_bundle_document, agent_digest
 from ..databases.contract import Database
 from ..databases.moved import identity
 from ..observe import Observation, claim_serial, observe, release_serial, site_serial
 from ..places import INCOMING
-from ..remote import Target, presence, push, step
+from ..remote import Target, agent, presence, push, step
 from . import memory, needs, recipe
 from .arguments import CheckedApp, WebAppArgs, check
 from .database import app_database, certificates, check_database, looked_at
@@ -90,14 +89,7 @@ class WebApp(pulumi.ComponentResource):
             observed.apply(lambda found: memory.tell(app, found, self))
             _tell(app, origin, observed, files, wanted, marks, self)
 
-        agent = step(
-            f"{name}-1-agent",
-            target,
-            "upgrade",
-            summary=agent_digest()[:12],
-            document=agent_bundle_document(),
-            parent=self,
-        )
+        brought = agent(f"{name}-1-agent", target, self)
         claimed = _serial(observed, app.name, claim_serial)
         claim = presence(
             f"{name}-1-claim",
@@ -109,7 +101,7 @@ class WebApp(pulumi.ComponentResource):
             # an app that is renamed, or taken off a server that stays, leaves its data there: they may be all there is
             document={"app": app.name, "owner": owner, "serial": claimed, "keep_data": True},
             parent=self,
-            depends_on=[agent],
+            depends_on=[brought],
         )
         site = _site(f"{name}-1-site", app, target, owner, files, observed, parent=self, depends_on=[claim])
         release = _release(

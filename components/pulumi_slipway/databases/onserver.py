@@ -10,9 +10,8 @@ from typing import Any, NotRequired
 import pulumi
 import pulumi_random as random
 
-from ..agent_bundle import agent_bundle_document, agent_digest
 from ..observe import DatabaseObservation, observe_database
-from ..remote import Target, presence, step
+from ..remote import Target, agent, presence
 from ..servers.checks import check_known
 from .common import AppDatabase, DatabaseArgs, check_choice, check_identifier, finish, new_password
 
@@ -62,14 +61,7 @@ class OnServerDatabase(AppDatabase):
         if args.get("observe", True):
             now = int(time.time())
             serial = observe_database(target, spelled).apply(lambda seen: _serial(spelled, seen, now))
-        agent = step(
-            f"{name}-agent",
-            target,
-            "upgrade",
-            summary=agent_digest()[:12],
-            document=agent_bundle_document(),
-            parent=self,
-        )
+        brought = agent(f"{name}-agent", target, self)
         claim = presence(
             f"{name}-claim",
             target,
@@ -87,7 +79,7 @@ class OnServerDatabase(AppDatabase):
                 "keep_data": not args.get("experiment", False),
             },
             parent=self,
-            depends_on=[agent],
+            depends_on=[brought],
         )
         answer = claim.stdout.apply(json.loads)
         finish(
