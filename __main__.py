@@ -1,9 +1,13 @@
 """The Pulumi program: reads the settings of the stack, wires the components, exports the outputs."""
 
+import gc
+
 import pulumi
 
-from pulumi_slipway.programs import launch
-from pulumi_slipway.settings import load_settings
+gc.disable()  # of the seconds that this program runs, passes over the SDK's many objects would be a tenth
+
+from pulumi_slipway.programs import launch  # noqa: E402
+from pulumi_slipway.settings import load_settings  # noqa: E402
 
 try:
     stack = launch(load_settings())

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from .firewall import DEFAULT_RULES, FirewallRule
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 USER_DATA_LIMIT = 16 * 1024
 """Bytes. The smallest limit of all targets: EC2 refuses more than 16384 before base64, Linode about as much."""
@@ -238,6 +240,8 @@ def _templates_folder() -> Path:
 
 @cache
 def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # while a program waits for its plug-ins
+
     environment = Environment(  # noqa: S701 - shell and YAML, quoted by the filters below, not HTML
         loader=FileSystemLoader(_templates_folder()),
         undefined=StrictUndefined,

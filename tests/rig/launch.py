@@ -4,6 +4,7 @@
 importable without running the SDK's own `__init__` modules: the packages that hold them are registered empty.
 """
 
+import gc
 import importlib
 import sys
 import types
@@ -35,6 +36,7 @@ def register_stub_packages(site_packages: Path) -> None:
 def main(arguments: list[str]) -> None:
     """Import the plug-in named and serve it until the engine ends it."""
     site_packages, name, version, *rest = arguments
+    gc.disable()  # a plug-in lives as long as one command of the engine: it starts in less time without
     addresses = [word for word in rest if not word.startswith("-")]
     if not addresses:
         sys.exit(f"pulumi plug-in {name}: to be started by the Pulumi engine, which passes its address")
