@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import gzip
+import random
+import string
 import subprocess
 
 import pytest
 import yaml
 
 from pulumi_slipway.bootstrap import (
+    ALWAYS_FITS,
     USER_DATA_LIMIT,
     HostKeyPair,
     Machine,
@@ -64,6 +67,16 @@ def test_people_get_a_user_of_their_own_only_when_they_have_keys() -> None:
 def test_user_data_over_the_limit_is_refused_with_its_size() -> None:
     with pytest.raises(UserDataTooLargeError, match=r"is \d+ bytes, over the limit of 16384: shorten admin_keys"):
         render_user_data(machine(admin_keys=["ssh-ed25519 " + "x" * 20000]))
+
+
+def test_what_is_taken_to_fit_fits() -> None:
+    noise = random.Random(1)
+    texts = ["".join(noise.choices(string.ascii_letters + string.digits + "+/", k=200)) for _ in range(11)]
+    assert len("".join(texts)) > ALWAYS_FITS
+    keys = [f"ssh-ed25519 {text}" for text in texts]
+    rules = [FirewallRule(text[:50].replace("+", "-").replace("/", "_"), 65535) for text in texts for _ in range(3)]
+    assert len(render_user_data(machine(hostname="x" * 63, admin_keys=keys))) < USER_DATA_LIMIT
+    assert len(render_user_data(machine(hostname="x" * 63, firewall=rules))) < USER_DATA_LIMIT
 
 
 @pytest.mark.parametrize("given", [{}, {"admin_keys": ["ssh-ed25519 ME"], "proxy": "http://proxy:3128"}])
