@@ -44,6 +44,16 @@ CONNECTIONS = {
 }
 """The SSH connections of a release, each with its reason."""
 
+PLUGINS = """\
+import pulumi_random, pulumi_tls
+from pulumi_command import local
+
+pulumi_random.RandomId("id", byte_length=4)
+pulumi_tls.PrivateKey("key", algorithm="ED25519")
+local.run_output(command="true")
+"""
+"""A program that has the engine start the plug-ins of a release, and little else. The rig's are Python programs."""
+
 AGENT = "/usr/local/lib/slipway/agent"
 
 _IMPORT = """\
@@ -172,6 +182,7 @@ def measure(rounds: int, keep: bool) -> int:
     """Launch, time everything, print the tables; tell by the exit status whether all is within the limits."""
     site = Site()
     empty = Project("empty", environment(), "")
+    plugins = Project("plugins", environment(), PLUGINS)
     try:
         say("launching the app on a machine of its own")
         site.launch()
@@ -181,6 +192,7 @@ def measure(rounds: int, keep: bool) -> int:
             "plain": site.plain.release,
             "rollback": site.rollback,
             "empty": lambda: timed(empty.up),
+            "plugins": lambda: timed(plugins.up),
         }
         times = {"near": repeat("on the LAN", rounds, near)}
         with relayed(str(site.host["address"]), int(site.host["port"]), FAR):
@@ -189,8 +201,8 @@ def measure(rounds: int, keep: bool) -> int:
         return report(times)
     finally:
         if not keep:
-            site.destroy()
-            empty.destroy()
+            for project in (site, empty, plugins):
+                project.destroy()
 
 
 def repeat(where: str, rounds: int, what: Mapping[str, Callable[[], Steps]]) -> dict[str, Steps]:
@@ -241,7 +253,8 @@ def report(times: Mapping[str, Mapping[str, Steps]]) -> int:
     print(machine_line())
     if import_time > 1.3 * work:
         print(f"This machine was busy: of the {import_time:.2f} s of an import {work:.2f} s were its own work.")
-    empty = near["empty"]["whole"]
+    empty, plugins = near["empty"]["whole"], near["plugins"]["whole"]
+    print(f"An empty program takes {empty:.2f} s, one that starts the plug-ins of a release {plugins:.2f} s")
     verdicts = [
         ("agent's start to live", near["release"]["to live"] - import_time, TO_LIVE, "the import"),
         ("the whole of `pulumi up`", near["release"]["whole"] - empty - import_time, WHOLE,

@@ -101,9 +101,8 @@ def _relay(
     moved: Callable[[int], None],
 ) -> None:
     """Raises `NotSentError` with what the agent said that failed first, or `SshError`."""
-    out = _start(sending, "send", json.dumps(send))
-    out.shutdown_write()
-    into = _start(receiving, "receive", json.dumps(receive) + "\n")
+    out = _start(sending, "send", json.dumps(send), more=False)
+    into = _start(receiving, "receive", json.dumps(receive) + "\n", more=True)
     broken: Exception | None = None
     try:
         while data := out.recv(_CHUNK):
@@ -122,12 +121,14 @@ def _relay(
         raise SshError(f"{receiving.address}: connection lost: {told or 'an agent ended without a word'}")
 
 
-def _start(connection: Connection, subcommand: str, text: str) -> paramiko.Channel:
+def _start(connection: Connection, subcommand: str, text: str, *, more: bool) -> paramiko.Channel:
     try:
         channel = connection.transport.open_session(timeout=STALL)
         channel.settimeout(STALL)
         channel.exec_command(f"sudo -n {AGENT} {subcommand}")
         channel.sendall(text.encode())
+        if not more:
+            channel.shutdown_write()
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise SshError(f"{connection.address}: connection lost: {error or type(error).__name__}") from error
     return channel

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -109,32 +109,34 @@ def connect(
     """
     pinned = [_bare(line) for line in host_keys]
     keys = [load_private_key(private_key)] if isinstance(private_key, str) else private_key
-    transport: paramiko.Transport | None = None
-    try:
-        connection = socket.create_connection((address, port), timeout)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _notice_silence(connection)
-        transport = paramiko.Transport(connection)
-        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
-        _prefer_types_of(pinned, transport)
-        transport.start_client(timeout=timeout)
-        presented = _present(transport)
-        if presented not in pinned:
-            raise WrongHostKeyError(
-                f"{address}:{port} presented the host key {fingerprint(presented)}, but only "
-                f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. "
-                "Another machine answers at this address, or its key was changed outside Pulumi."
-            )
-        _log_in(transport, user, keys)
+    with ExitStack() as opened:
+        try:
+            transport = opened.enter_context(closing(_transport(address, port, timeout)))
+            _prefer_types_of(pinned, transport)
+            transport.start_client(timeout=timeout)
+            presented = _present(transport)
+            if presented not in pinned:
+                raise WrongHostKeyError(
+                    f"{address}:{port} presented the host key {fingerprint(presented)}, but only "
+                    f"{' or '.join(fingerprint(line) for line in pinned)} is trusted. Nothing was sent to it. "
+                    "Another machine answers at this address, or its key was changed outside Pulumi."
+                )
+            _log_in(transport, user, keys)
+        except paramiko.AuthenticationException as error:
+            which = "the deploy key" if user == "deploy" else "the key"
+            raise RefusedKeyError(f"{address}:{port} does not accept {which} for user {user!r}") from error
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SshError(f"{address}:{port}: {error or type(error).__name__}") from error
         yield Connection(transport, address, presented)
-    except paramiko.AuthenticationException as error:
-        which = "the deploy key" if user == "deploy" else "the key"
-        raise RefusedKeyError(f"{address}:{port} does not accept {which} for user {user!r}") from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        raise SshError(f"{address}:{port}: {error or type(error).__name__}") from error
-    finally:
-        if transport is not None:
-            transport.close()
+
+
+def _transport(address: str, port: int, timeout: float) -> paramiko.Transport:
+    connection = socket.create_connection((address, port), timeout)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _notice_silence(connection)
+    transport = paramiko.Transport(connection)
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
+    return transport
 
 
 def _notice_silence(connection: socket.socket) -> None:

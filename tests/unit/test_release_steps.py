@@ -10,8 +10,8 @@ import pytest
 
 from pulumi_slipway.app.arguments import check
 from pulumi_slipway.app.known_commands import build_patterns
+from pulumi_slipway.app.release_step import release_parts
 from pulumi_slipway.app.steps import BuildStep
-from pulumi_slipway.app.webapp import _parts
 from pulumi_slipway.settings import SettingsError, parse_settings
 
 
@@ -57,10 +57,10 @@ def test_a_folder_that_is_served_as_media_is_kept(app_folder: Path) -> None:
 
 
 def test_what_is_kept_and_set_up_makes_another_release(app_folder: Path) -> None:
-    plain = _parts(check({"path": str(app_folder)}))
-    assert _parts(check({"path": str(app_folder), "persistent": ["instance"]})) != plain
-    assert _parts(check({"path": str(app_folder), "setup": ["flask init-db"]})) != plain
-    assert _parts(check({"path": str(app_folder), "setup_answer": "run 01234567"})) == plain
+    plain = release_parts(check({"path": str(app_folder)}))
+    assert release_parts(check({"path": str(app_folder), "persistent": ["instance"]})) != plain
+    assert release_parts(check({"path": str(app_folder), "setup": ["flask init-db"]})) != plain
+    assert release_parts(check({"path": str(app_folder), "setup_answer": "run 01234567"})) == plain
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_a_deploy_key_that_is_not_accepted_is_told(server: SshServer) -> None:
         pass
 
 
+def test_what_goes_wrong_while_connected_is_not_taken_for_the_connection(server: SshServer) -> None:
+    with (
+        pytest.raises(FileNotFoundError, match="an archive of this machine's"),
+        connect("127.0.0.1", server.port, "deploy", DEPLOY_PRIVATE, [HOST_PUBLIC]),
+    ):
+        raise FileNotFoundError("an archive of this machine's")
+
+
 def test_a_listener_that_stays_silent_is_left_after_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
