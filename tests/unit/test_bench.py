@@ -120,7 +120,8 @@ def test_a_release_has_limits_for_each_of_its_parts(
         "release": release,
         "plain": plain,
         "rollback": {"to live": rollback},
-        "empty": {"whole": 0.6}, "plugins": {"whole": 1.2},
+        "empty": {"whole": 0.6},
+        "plugins": {"whole": 1.2},
     }
     status = release_speed.report({"near": near, "far": {"release": release, "plain": plain}})
     printed = capsys.readouterr().out
