@@ -32,8 +32,9 @@ from .record import Live, write_live
 from .request import Document
 from .rollout import Clock
 from .site import recover
-from .stage import Wanted, stage
+from .stage import stage
 from .supervisor import Supervisor
+from .wanted import Wanted
 
 
 def release(document: Document) -> dict[str, Any]:
