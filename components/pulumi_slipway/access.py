@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from .firewall import ANYWHERE, FirewallRule
 
@@ -27,19 +28,15 @@ def summary(rules: Sequence[FirewallRule], admin_keys: Sequence[str]) -> str:
 
 def main() -> int:
     # bring paramiko, which the Pulumi program, that takes its `summary` from here, has no use for
-    from .carry_machine import AgentFailedError, Machine
-    from .ssh import SshError, say
+    from .machine import Machine, report
 
     request = json.load(sys.stdin)
-    machine = Machine(request["host"], request["private_key"])
-    try:
+
+    def work(machine: Machine) -> dict[str, Any]:
         machine.bring_agent()  # one of before knows nothing of this
-        answer = machine.ask("access", {key: request[key] for key in ("rules", "admin_keys")})
-    except (AgentFailedError, SshError) as error:
-        say(f"error: {error}")
-        return 1
-    print(json.dumps(answer))
-    return 0
+        return machine.ask("access", {key: request[key] for key in ("rules", "admin_keys")})
+
+    return report(request, work)
 
 
 if __name__ == "__main__":

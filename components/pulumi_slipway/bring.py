@@ -9,19 +9,11 @@ from __future__ import annotations
 import json
 import sys
 
-from .carry_machine import AgentFailedError, Machine
-from .ssh import SshError, say
+from .machine import Machine, report
 
 
 def main() -> int:
-    request = json.load(sys.stdin)
-    try:
-        answer = Machine(request["host"], request["private_key"]).bring_agent()
-    except (AgentFailedError, SshError) as error:
-        say(f"error: {error}")
-        return 1
-    print(json.dumps(answer))
-    return 0
+    return report(json.load(sys.stdin), Machine.bring_agent)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .carry_machine import AgentFailedError, Machine
 from .carry_relay import NotSentError, Parcel, bring
+from .machine import AgentFailedError, Machine
 from .previous import previous_output
 from .ssh import SshError, say
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import paramiko
 
-from .carry_machine import Machine, reason
+from .machine import Machine, reason
 from .places import AGENT
 from .ssh import Connection, SshError, say
 

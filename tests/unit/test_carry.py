@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from pulumi_slipway import arrive, carry, carry_machine, carry_relay
+from pulumi_slipway import arrive, carry, carry_relay, machine
 from pulumi_slipway.agent import hold
 from pulumi_slipway.arrive import NotArrivedError
 from pulumi_slipway.carry import Plan, make_plan
-from pulumi_slipway.carry_machine import AgentFailedError
 from pulumi_slipway.carry_relay import NotSentError
+from pulumi_slipway.machine import AgentFailedError
 from pulumi_slipway.ssh import SshError, WrongHostKeyError
 from tests.unit.sshserver import SshServer, new_key
 
@@ -133,7 +133,7 @@ def bring(target: Target, monkeypatch: pytest.MonkeyPatch, broken: Exception | N
             raise broken
 
     monkeypatch.setattr(carry_relay, "_carry_on", carry_on)
-    source = carry_machine.Machine(host(), DEPLOY_PRIVATE)
+    source = machine.Machine(host(), DEPLOY_PRIVATE)
     carry_relay.bring(carry_relay.Parcel("book", "o", "0" * 64, 9, 9, "token"), source, target)  # type: ignore[arg-type]
     return begun
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -78,6 +78,18 @@ class Machine:
             if time.monotonic() > deadline or all(isinstance(error, WrongHostKeyError) for error in errors):
                 raise errors[-1]
             time.sleep(_PAUSE)
+
+
+def report(request: Mapping[str, Any], work: Callable[[Machine], Mapping[str, Any]]) -> int:
+    """The end of a small program whose `request` names a host: prints what `work` on it answers, or says why it failed;
+    the exit status."""
+    try:
+        answer = work(Machine(request["host"], request["private_key"]))
+    except (AgentFailedError, SshError) as error:
+        say(f"error: {error}")
+        return 1
+    print(json.dumps(answer))
+    return 0
 
 
 def reason(stdout: str, stderr: str) -> str:
