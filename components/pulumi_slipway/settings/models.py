@@ -6,6 +6,7 @@ server's own default.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +24,11 @@ DatabaseKind = Literal[
     "lightsail-mysql",
     "linode-postgresql",
 ]
+
+
+# With the first model, pydantic would look for plug-ins of its own in all packages that are installed, which takes as
+# long as all of these models together.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 class Strict(BaseModel):
