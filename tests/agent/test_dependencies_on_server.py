@@ -200,12 +200,12 @@ def test_what_a_killed_run_installed_for_a_while_goes_with_the_next(app: App, tm
 
 
 def test_a_missing_library_is_told_with_the_setting_that_brings_it(app: App, tmp_path: Path) -> None:
-    files = {"web.py": web("'found'", "import ctypes\nctypes.CDLL('libpq.so.5')")}
-    with pytest.raises(AgentFailed, match=r"system_packages: \[libpq5\]"):
+    files = {"web.py": web("'found'", "import ctypes\nctypes.CDLL('libsodium.so.23')")}
+    with pytest.raises(AgentFailed, match=r"system_packages: \[libsodium23\]"):
         released(app, tmp_path, files)
-    released(app, tmp_path, files, packages={"system": ["libpq5"]})
+    released(app, tmp_path, files, packages={"system": ["libsodium23"]})
     assert site(app) == "found"
-    app.server.shell("dpkg-query --status libpq5")
+    app.server.shell("dpkg-query --status libsodium23")
 
 
 def _offer_python(app: App, version: str) -> None:
