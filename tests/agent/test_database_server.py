@@ -200,6 +200,55 @@ def test_the_last_one_dropped_takes_the_server_s_settings_along_and_stops_it(boo
     assert book.app("SELECT 1") == "1"
 
 
+WEB = """\
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"it serves"]
+"""
+EMPTY = {
+    "postgresql": "psql -X --host=127.0.0.1 --username=book --dbname=book --command='DELETE FROM entry'",
+    "mariadb": "mariadb --no-defaults --host=127.0.0.1 --user=book book --execute='DELETE FROM entry'",
+}
+"""What a release runs, as an app may do it by mistake."""
+RESTORE = {
+    "postgresql": "cd / && setpriv --reuid=postgres --regid=postgres --init-groups "
+    "pg_restore --clean --dbname=book < {}/database.dump",
+    "mariadb": "zcat {}/database.sql.gz | mariadb book",
+}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "database.test"])
+def test_a_release_dumps_it_before_its_commands_and_the_dump_brings_the_rows_back(book: Engine, host: str) -> None:
+    book.server.shell("grep -q database.test /etc/hosts || echo '127.0.0.1 database.test' >> /etc/hosts")
+    app = App(book.server, "dumped")
+    app.claim()
+    app.site()
+    try:
+        app.release(
+            f"dumped-{book.name}",
+            {"web.py": WEB, "requirements.txt": ""},
+            commands={"build": [], "release": [EMPTY[book.name]]},
+            migration={"inputs": host, "snapshot": True},
+            database={"engine": book.name, "host": host, "name": "book"},
+            environment={
+                "DATABASE_PORT": str(book.port),
+                "DATABASE_USER": "book",
+                "DATABASE_PASSWORD": PASSWORD,
+                "PGPASSWORD": PASSWORD,
+                "MYSQL_PWD": PASSWORD,
+            },
+            health={"path": "/", "status": 200, "host": book.server.address, "timeout": 20},
+        )
+        assert book.app("SELECT count(*) FROM entry") == "0"
+        entry = json.loads(book.server.shell("tail -n 1 /srv/dumped/journal.jsonl"))
+        place = f"/srv/dumped/snapshots/{entry['snapshot']}"
+        assert set(book.server.shell(f"stat -c '%a %U' {place}/*").splitlines()) == {"600 root"}
+        book.server.shell(RESTORE[book.name].format(place))
+        assert book.app("SELECT words FROM entry") == "kept"
+    finally:
+        book.server.agent("remove", {"app": "dumped", "owner": OWNER})
+
+
 def test_a_database_that_vanished_is_observed_and_made_anew(book: Engine) -> None:
     book.root("DROP DATABASE book" + (" WITH (FORCE)" if book.name == "postgresql" else ""))
     assert book.observe() == {"present": False, "serial": 7, "kept": False}
