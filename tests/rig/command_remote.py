@@ -7,13 +7,15 @@ import io
 import logging
 import os
 import posixpath
+import signal
 import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -29,6 +31,10 @@ _FOREVER = 24 * 3600.0
 """Seconds. The real plug-in bounds nothing after the TCP connection: a silent listener hangs it."""
 T = TypeVar("T")
 
+_SIGNALS = {name.removeprefix("SIG"): int(number) for name, number in signal.Signals.__members__.items()}
+_signals: WeakKeyDictionary[paramiko.Channel, str] = WeakKeyDictionary()
+"""By which signal the command of a channel was ended."""
+
 
 def run(command: str, state: Properties, call: Call) -> dict[str, str]:
     """Run a command on the host of `connection`; answer stdout and stderr. Raises RefusedError when it fails."""
@@ -39,8 +45,7 @@ def run(command: str, state: Properties, call: Call) -> dict[str, str]:
         status = _exchange(channel, state.get("stdin", "").encode(), output)
     output.close()
     if status != 0:
-        reason = "remote command exited without exit status or exit signal"
-        raise RefusedError(output.failure(reason if status < 0 else f"Process exited with status {status}", command))
+        raise RefusedError(output.failure(_how(status, channel, transport), command))
     if output.hanging:
         raise RefusedError(TOO_LONG)
     return output.result()
@@ -65,6 +70,34 @@ def copy(source: Properties, remote_path: str, connection: Properties, call: Cal
                 _write(sftp, remote_path, io.BytesIO(source["text"].encode()))
         except OSError as error:
             raise RefusedError(f"failed to copy to remote path {remote_path}: {error}") from error
+
+
+def _how(status: int, channel: paramiko.Channel, transport: paramiko.Transport) -> str:
+    """As the words of `golang.org/x/crypto/ssh` are; it counts from 128 for the signals that it knows."""
+    if status >= 0:
+        return f"Process exited with status {status}"
+    name = _signals.get(channel)
+    if name is not None:
+        return f"Process exited with status {128 + _SIGNALS.get(name, 0)} from signal {name}"
+    lost = transport.saved_exception
+    return f"remote command exited without exit status or exit signal{f' ({lost})' if lost else ''}"
+
+
+def _heed_signal(channel: paramiko.Channel, message: paramiko.Message) -> None:
+    """A handler of channels; paramiko's own passes over the word that a command was ended by a signal."""
+    if message.get_text() == "exit-signal":
+        message.get_boolean()
+        _signals[channel] = message.get_text()
+    message.rewind()
+    message.get_int()
+    channel._handle_request(message)
+
+
+class _Transport(paramiko.Transport):
+    _channel_handler_table: ClassVar = {
+        **paramiko.Transport._channel_handler_table,
+        paramiko.common.MSG_CHANNEL_REQUEST: _heed_signal,
+    }
 
 
 # -- connecting ------------------------------------------------------------------------------------------------
@@ -128,7 +161,7 @@ def _tcp(endpoint: Properties) -> socket.socket:
 
 
 def _handshake(carrier: socket.socket | paramiko.Channel, endpoint: Properties) -> paramiko.Transport:
-    transport = paramiko.Transport(carrier)
+    transport = _Transport(carrier)
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = _FOREVER
     try:
         pinned = endpoint.get("hostKey")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -108,8 +109,25 @@ class _Session(paramiko.ServerInterface):
         )
         channel.sendall(done.stdout)
         channel.sendall_stderr(done.stderr)
-        channel.send_exit_status(done.returncode)
+        if done.returncode < 0:
+            _send_signal(channel, signal.Signals(-done.returncode).name.removeprefix("SIG"))
+        else:
+            channel.send_exit_status(done.returncode)
         channel.close()
+
+
+def _send_signal(channel: paramiko.Channel, name: str) -> None:
+    """The other way to tell how a command ended (RFC 4254, 6.10); paramiko has a call for the status alone."""
+    message = paramiko.Message()
+    message.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
+    message.add_int(channel.remote_chanid)
+    message.add_string("exit-signal")
+    message.add_boolean(False)
+    message.add_string(name)
+    message.add_boolean(False)
+    message.add_string("")
+    message.add_string("")
+    channel.transport._send_user_message(message)
 
 
 class _Handle(paramiko.SFTPHandle):

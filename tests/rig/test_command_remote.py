@@ -136,6 +136,13 @@ def test_stdin_and_both_streams_go_over_the_connection(server: Server) -> None:
     assert outputs["stderr"] == "err"
 
 
+def test_a_command_that_a_signal_ended_says_which(server: Server) -> None:
+    """golang.org/x/crypto/ssh: `Waitmsg.String`."""
+    with pytest.raises(CallFailedError) as error:
+        remote().create(create="kill -TERM $$", connection=server.connection())
+    assert str(error.value).startswith("Process exited with status 143 from signal TERM: running")
+
+
 def test_a_failure_shows_command_and_output_but_not_stdin(server: Server) -> None:
     """Measured: the error prints the whole command with its output; stdin is not printed unless echoed."""
     with pytest.raises(CallFailedError) as error:
