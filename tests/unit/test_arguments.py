@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 
 
 def write(folder: Path, name: str, text: str) -> None:

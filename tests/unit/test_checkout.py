@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulumi_slipway.app.archive import ArchiveError, build_archive, checkouts
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 from pulumi_slipway.app.checkout import check_out
 
 from .trees import write

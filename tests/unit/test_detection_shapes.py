@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 from pulumi_slipway.app.detection import Worker
 
 from .trees import detected, write

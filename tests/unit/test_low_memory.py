@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from pulumi_slipway import WebApp
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 from pulumi_slipway.app.memory import advice
 from tests.unit.mocks import HOST, Engine, Recorder, observation
 

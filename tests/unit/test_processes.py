@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pulumi_slipway.agent.processes import Processes as OnServer
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 from pulumi_slipway.app.processes import check_processes
 from pulumi_slipway.app.site import SiteSpec, render_site
 from pulumi_slipway.settings import SettingsError, parse_settings

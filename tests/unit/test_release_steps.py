@@ -8,7 +8,7 @@ from typing import Any
 import pathspec
 import pytest
 
-from pulumi_slipway.app.arguments import check
+from pulumi_slipway.app.checked import check
 from pulumi_slipway.app.known_commands import build_patterns
 from pulumi_slipway.app.release_step import release_parts
 from pulumi_slipway.app.steps import BuildStep

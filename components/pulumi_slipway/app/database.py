@@ -12,7 +12,8 @@ from ..databases.contract import ENGINES, Database, sqlite_database
 from ..databases.moved import OWN, identity, silent_change
 from ..databases.url import ca_path, check_driver, database_variables
 from ..observe import Observation
-from .arguments import CheckedApp, WebAppArgs
+from .arguments import WebAppArgs
+from .checked import CheckedApp
 from .dependencies import choose_driver, missing_driver
 from .pool import POOL, pool_advice, worker_count
 from .site import SiteSpec

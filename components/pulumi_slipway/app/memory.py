@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from ..observe import Observation
-from .arguments import CheckedApp
+from .checked import CheckedApp
 
 WORKER_MB = 256
 """What a worker is reckoned with; the template of gunicorn's configuration uses the same figures."""

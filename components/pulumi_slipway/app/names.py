@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .site import SiteSpec
 
 

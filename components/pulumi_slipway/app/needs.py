@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from ..observe import Observation
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .dependencies.check import check
 from .dependencies.machine import Machine, machine_of, machine_of_image
 

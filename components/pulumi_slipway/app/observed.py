@@ -10,7 +10,7 @@ import pulumi
 
 from ..observe import Observation, observe
 from ..remote import Target
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .site import ManagedFile
 
 

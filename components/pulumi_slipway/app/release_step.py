@@ -13,7 +13,7 @@ from ..observe import Observation, release_serial
 from ..places import INCOMING
 from ..remote import Target, push
 from . import needs
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .database import certificates
 from .names import names_of
 from .observed import serial

@@ -9,7 +9,7 @@ import pulumi
 
 from ..observe import Observation, site_serial
 from ..remote import Target, step
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .names import names_of, split
 from .observed import digests, serial
 from .site import ManagedFile

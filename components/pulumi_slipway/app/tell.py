@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from ..observe import Observation
-from .arguments import CheckedApp
+from .checked import CheckedApp
 from .origin import Origin, commits_between
 from .plan import first_plan, release_plan, site_plan
 from .site import ManagedFile

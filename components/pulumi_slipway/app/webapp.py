@@ -10,7 +10,8 @@ import pulumi_random as random
 from ..observe import claim_serial
 from ..remote import Target, agent, presence
 from . import memory, needs, recipe
-from .arguments import CheckedApp, WebAppArgs, check
+from .arguments import WebAppArgs
+from .checked import CheckedApp, check
 from .database import app_database, check_database, looked_at
 from .names import names_of, site_spec
 from .observed import observed, serial

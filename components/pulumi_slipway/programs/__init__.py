@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pulumi
 
-from ..app.arguments import AppArgs, WebAppArgs, check
+from ..app.arguments import AppArgs, WebAppArgs
+from ..app.checked import check
 from ..app.webapp import WebApp
 from ..servers.common import Server
 from ..servers.credentials import missing_credentials
