@@ -125,6 +125,20 @@ def _answers(question: Mapping[str, Any], targets: Sequence[Target]) -> pulumi.O
     return answer.apply(lambda text: list(json.loads(text)["hosts"]))
 
 
+def check_observed(error: str, instead: str, subject: str = "") -> bool:
+    """Whether a host could be asked. One that could not spoils an up, but not a preview, which is shown `instead`."""
+    if not error:
+        return True
+    import pulumi
+
+    message = f"{subject}: the" if subject else "The"
+    message += f" server could not be observed: {error}."
+    if not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError(f"{message} Make it reachable, or set observe to false to trust the last known state.")
+    pulumi.log.warn(f"{message} {instead}")
+    return False
+
+
 def claim_serial(observed: Observation, _wanted: object, now: int) -> int:
     """The serial that makes the claim run exactly when the app has no users and folders on the server, or when the
     server itself is not as it was made."""

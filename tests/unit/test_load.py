@@ -237,7 +237,7 @@ def test_a_listener_that_never_accepts_is_a_timeout() -> None:
         begin = time.monotonic()
         result = run_load(f"http://127.0.0.1:{silent.getsockname()[1]}/", 100, 0.2, timeout=0.5)
     assert result.failures == {"timeout": 20}
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 3
 
 
 def test_a_server_that_stops_in_the_middle_fails_the_rest() -> None:
@@ -255,7 +255,7 @@ def test_a_server_that_stops_in_the_middle_fails_the_rest() -> None:
         stopping.start()
         result = load(server, 160, timeout=30)
         stopping.join()
-    assert 100 <= result.failed < 160
+    assert result.failed == 100
     assert set(result.failures) <= {"connect", "reset", "closed"}
 
 
@@ -334,7 +334,7 @@ def test_requests_leave_by_the_clock_and_a_stall_is_counted_for_all_who_came_in_
     assert (result.total, result.failed) == (200, 0)
     assert sum(sample.latency > 0.1 for sample in result.samples) >= 60
     assert result.latency(99) > 0.4
-    assert result.latency(10) < 0.4
+    assert result.latency(50) < 0.4
 
 
 def test_the_moment_of_the_switch_is_seen() -> None:
@@ -348,7 +348,8 @@ def test_the_moment_of_the_switch_is_seen() -> None:
     switch = result.switch("old", "new")
     assert switch is not None
     assert {marker: seen.count for marker, seen in result.markers.items()} == {"old": 100, "new": 100}
-    assert switch.last_old > 0
+    assert 0.3 < switch.last_old <= switch.first_new < 0.8
+    assert switch.returned == 0
 
 
 def test_answers_of_the_old_version_after_the_switch_are_counted() -> None:

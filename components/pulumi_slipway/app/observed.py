@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from ..observe import Observation, observe
+from ..observe import Observation, check_observed, observe
 from ..remote import Target
 from .checked import CheckedApp
 from .site import ManagedFile
@@ -41,12 +41,5 @@ def digests(files: Mapping[str, ManagedFile]) -> dict[str, str]:
 
 
 def _checked(observation: Observation) -> Observation:
-    """A host that cannot be asked spoils an up, but not a preview, which then shows that all steps would run."""
-    if observation["error"]:
-        message = f"The server could not be observed: {observation['error']}."
-        if not pulumi.runtime.is_dry_run():
-            raise pulumi.RunError(
-                f"{message} Make it reachable, or set observe to false to trust the last known state."
-            )
-        pulumi.log.warn(f"{message} What is on it is unknown: the preview shows every step as to be run.")
+    check_observed(observation["error"], "What is on it is unknown: the preview shows every step as to be run.")
     return observation

@@ -10,7 +10,7 @@ from typing import Any, NotRequired
 import pulumi
 import pulumi_random as random
 
-from ..observe import DatabaseObservation, observe_database
+from ..observe import DatabaseObservation, check_observed, observe_database
 from ..remote import Target, agent, presence
 from ..servers.checks import check_known
 from .common import AppDatabase, DatabaseArgs, check_choice, check_identifier, finish, new_password
@@ -99,14 +99,8 @@ class OnServerDatabase(AppDatabase):
 
 def _serial(spelled: str, seen: DatabaseObservation, now: int) -> int:
     """The serial that makes the claim run exactly when the database is not there."""
-    if seen["error"]:
-        message = f"{spelled}: the server could not be observed: {seen['error']}."
-        if not pulumi.runtime.is_dry_run():
-            raise pulumi.RunError(
-                f"{message} Make it reachable, or set observe to false to trust the last known state."
-            )
-        pulumi.log.warn(f"{message} The preview shows the database as to be made.")
-    elif seen["serial"] and not seen["present"] and not seen["kept"]:
+    asked = check_observed(seen["error"], "The preview shows the database as to be made.", spelled)
+    if asked and seen["serial"] and not seen["present"] and not seen["kept"]:
         pulumi.log.warn(
             f"{spelled} is not found on the server. Where its engine stands still, it is started; else the database is "
             "made anew, without a row and a table: release commands make tables, and run with the next release that "
