@@ -67,3 +67,14 @@ def test_the_message_is_of_who_runs_it_and_of_the_commit_that_was_noted(
     assert told.pop("when").endswith("Z")
     assert told == {"commit": "a" * 40, "subject": "Faster", "dirty": True}
     assert message("never noted")["commit"] is None
+
+
+def test_two_checkouts_of_one_source_have_notes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        note_origin("c0ffee", Origin("a" * 40, name))
+    monkeypatch.chdir(tmp_path / "one")
+    assert message("c0ffee")["subject"] == "one"
+    monkeypatch.chdir(tmp_path)  # where nobody noted anything: the last one
+    assert message("c0ffee")["subject"] == "other"

@@ -1,12 +1,16 @@
 """Which commit a source is of: told to people and to the server's journal, and never part of what is compared.
 
 One content may be that of several commits, and is the same release then. So what is found out is noted beside the
-archive, where the program that brings it looks it up, and no input of a resource holds it.
+archive, where the program that brings it looks it up, and no input of a resource holds it. Two checkouts of one source
+have a note each: it is found by the folder that the program and what it starts both run in, the project's. A program
+that runs elsewhere (Pulumi's Automation API can have that) finds the last one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -40,23 +44,33 @@ def find_origin(folder: Path, ref: str | None = None) -> Origin:
 
 def note_origin(content: str, origin: Origin) -> None:
     """Keeps, for this machine, where the archive with that content was last made from."""
-    path = note_of(content)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.write_text(json.dumps(asdict(origin)))
+    for path in _notes(content):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(json.dumps(asdict(origin)))
 
 
 def message(content: str) -> dict[str, Any]:
     """What the server is told of who releases what, and when."""
-    try:
-        origin = Origin(**json.loads(note_of(content).read_text()))
-    except (OSError, ValueError, TypeError):
-        origin = Origin()
+    origin = _noted(content)
     return {
         **who_and_when(),
         "commit": origin.commit or None,
         "subject": origin.subject or None,
         "dirty": origin.dirty,
     }
+
+
+def _noted(content: str) -> Origin:
+    for path in _notes(content):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return Origin(**json.loads(path.read_text()))
+    return Origin()
+
+
+def _notes(content: str) -> tuple[Path, Path]:
+    """That of the folder we run in, and the last one of all."""
+    here = hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:12]
+    return note_of(content, here), note_of(content)
 
 
 def who_and_when() -> dict[str, str]:
