@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,6 +64,14 @@ def answers(address: str, port: int) -> bool:
     return True
 
 
+def wait_for(condition: Callable[[], bool], tell: Callable[[], object], within: float = 60.0) -> None:
+    """Wait until `condition` holds; after so many seconds fail with what `tell` says."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.2)
+
+
 def traces(word: str) -> list[str]:
     """Whatever on this host carries `word` in its name: links, rules, mounts, control groups, processes."""
     commands = ("ip -o link", "iptables-save", "cat /proc/self/mountinfo", "find /sys/fs/cgroup -type d", "ps -eo args")
@@ -99,12 +107,21 @@ def test_user_data_runs_once_and_data_outlive_stop_power_cut_and_reboot() -> Non
         assert made.status()["running"] is False
         made.start()
         made.root_run(["systemctl", "reboot"])
-        deadline = time.monotonic() + 60
-        while made.status()["boots"] < 4 or made.root_run(["true"]).returncode != 0:
-            assert time.monotonic() < deadline, made.status()
-            time.sleep(0.2)
+        wait_for(lambda: made.status()["boots"] == 4 and made.root_run(["true"]).returncode == 0, made.status)
         made.root_shell("cloud-init status --wait", timeout=120, check=False)
         assert made.root_shell("cat /root/runs /root/kept") == "ran\nkept\n"
+
+
+def test_a_machine_that_has_lost_its_power_is_off_the_network_whatever_it_had_left_to_say(box: Machine) -> None:
+    with machine() as peer:
+        talk = f"import socket, time; s = socket.create_connection(('{peer.address}', 22)); s.recv(99); time.sleep(600)"
+        box.root_run(["systemd-run", "--quiet", "python3", "-c", talk])
+        wait_for(lambda: peer.address in box.root_shell("ss -Htn state established"), box.status)
+        peer.kill()  # nobody answers now that box hangs up
+        box.kill()
+    assert f"vb-{box.id}" not in ip("-o", "link")
+    box.start()
+    assert answers(box.address, 22)
 
 
 def test_creating_what_is_there_describes_it_and_starts_it_when_it_is_stopped(box: Machine) -> None:

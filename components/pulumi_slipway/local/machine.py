@@ -207,7 +207,7 @@ def _start(state: State, name: str) -> dict[str, Any]:
     assert record is not None  # noqa: S101 - the callers hold the machine's lock
     folder = state.folder(name)
     if not is_held(folder / "keeper"):
-        supervision.kill(record.id)  # nothing, unless its keeper alone was killed
+        _cut_power(record)  # nothing, unless its keeper alone was killed
         resolv_conf = hostconfig.resolv_conf()
         (folder / "resolv.conf").write_text(resolv_conf)
         (folder / "process").unlink(missing_ok=True)
@@ -269,7 +269,12 @@ def _stop(state: State, record: Record, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while is_held(folder / "keeper") and time.monotonic() < deadline:
             time.sleep(0.02)
+    _cut_power(record)
+
+
+def _cut_power(record: Record) -> None:
     supervision.kill(record.id)
+    network.unplug(record.id)
 
 
 def _nspawn_process(folder: Path) -> int | None:

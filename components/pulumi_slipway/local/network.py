@@ -123,6 +123,16 @@ def remove(state: State) -> None:
     path.unlink()
 
 
+def unplug(machine_id: str) -> None:
+    """Take a machine off the bridge whose power was cut; systemd-nspawn does it for one that ends by itself.
+
+    The end of all processes is not enough. A connection that has something left to say, to somebody who is gone, stays
+    in the kernel for up to two minutes, and with it the machine's network namespace: its link is then in the way of
+    its next start, and its address answers beside the next machine that has it, whose connections it breaks.
+    """
+    succeeds(["ip", "link", "delete", f"vb-{machine_id}"])
+
+
 def in_use() -> bool:
     """Whether any state folder of this host has a network, and so machines."""
     return any(Path("/sys/class/net").glob(f"{_BRIDGE_PREFIX}*"))
