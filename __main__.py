@@ -6,13 +6,17 @@ import pulumi
 
 gc.disable()  # of the seconds that this program runs, passes over the SDK's many objects would be a tenth
 
+from pulumi_slipway.early import start_plugins  # noqa: E402
+
+start_plugins()  # they start while the rest is loaded
+
 from pulumi_slipway.programs import launch  # noqa: E402
 from pulumi_slipway.settings import load_settings  # noqa: E402
 
 try:
     stack = launch(load_settings())
 except ValueError as error:
-    # a mistake in the settings: one message, no traceback; nothing has been asked of the engine yet
+    # a mistake in the settings: one message, no traceback; no resource has been asked for yet
     raise pulumi.RunError(str(error)) from None
 
 pulumi.export("url", stack.app.url)

@@ -22,6 +22,7 @@ from typing import Any
 
 from .app.archive import cached_archive, file_digest
 from .app.origin import message
+from .leave import leave
 from .places import AGENT
 from .ssh import Connection, Result, SshError, connect, say
 
@@ -103,4 +104,4 @@ def _lacks_upload(result: Result) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

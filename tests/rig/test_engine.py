@@ -58,6 +58,30 @@ command.local.Command("c", create="date +%N", environment={"B": "1", "A": "2"}, 
     engine.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes", project=project)
 
 
+def plug_ins(engine: Engine) -> list[tuple[str, str]]:
+    """Types and ids of those that the state knows; the id is a new one for another version."""
+    return sorted((entry["type"], entry["id"]) for entry in engine.resources() if ":providers:" in entry["type"])
+
+
+def test_plug_ins_start_before_anything_of_theirs_is_asked_for_and_are_those_that_are_used_then(engine: Engine) -> None:
+    program = """
+from pulumi_slipway.early import start_plugins
+start_plugins().join()
+"""
+    project = engine.project(program)
+    engine.up(project)
+    started = plug_ins(engine)
+    assert [kind for kind, _ in started] == [f"pulumi:providers:{name}" for name in ("command", "random", "tls")]
+    (project / "__main__.py").write_text(f"""{program}
+import pulumi_command as command, pulumi_random as random, pulumi_tls as tls
+random.RandomId("id", byte_length=4)
+tls.PrivateKey("key", algorithm="ED25519")
+command.local.Command("c", create="true")
+""")
+    engine.up(project)
+    assert plug_ins(engine) == started
+
+
 def test_a_changed_trigger_runs_the_new_create_before_the_old_delete(engine: Engine) -> None:
     """Measured: "the new `create` runs first, then the old `delete`", with `update` set too."""
     log = engine.folder / "log"

@@ -18,6 +18,7 @@ SSH = ("paramiko", "cryptography")
         ("pulumi_slipway.observe", (*PULUMI, *SSH)),  # unless there is a server to be asked
         ("pulumi_slipway.push", (*PULUMI, "pathspec", "jinja2", "pydantic", "invoke")),
         ("pulumi_slipway.ssh", ("invoke",)),
+        ("pulumi_slipway.early", (*SSH, "pydantic", "pulumi_slipway.programs")),
     ],
 )
 def test_nothing_is_loaded_that_is_not_used(module: str, none_of: tuple[str, ...]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
+from pulumi_slipway.leave import leave
 from pulumi_slipway.local.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
