@@ -224,12 +224,13 @@ def test_a_lost_connection_is_made_again(both: Pair) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_end_has_the_apps_serve_again(both: Pair, number: signal.Signals) -> None:
-    fill(both, 400)
+    fill(both, 1200)
     process = both.start(True)
     assert process.stderr
     for line in iter(process.stderr.readline, ""):
         if "carrying" in line:
-            process.send_signal(number)  # at once: the data take no more than a few seconds
+            assert not both.old.serves()
+            process.send_signal(number)
             break
     rest = process.stderr.read()
     assert process.wait(timeout=60) != 0

@@ -107,7 +107,7 @@ def test_user_data_runs_once_and_data_outlive_stop_power_cut_and_reboot() -> Non
         assert made.status()["running"] is False
         made.start()
         made.root_run(["systemctl", "reboot"])
-        wait_for(lambda: made.status()["boots"] == 4 and made.root_run(["true"]).returncode == 0, made.status)
+        wait_for(lambda: made.status()["boots"] >= 4 and made.root_run(["true"]).returncode == 0, made.status)
         made.root_shell("cloud-init status --wait", timeout=120, check=False)
         assert made.root_shell("cat /root/runs /root/kept") == "ran\nkept\n"
 

@@ -89,9 +89,9 @@ def cached_archive(content: str) -> Path:
     return path
 
 
-def note_of(content: str, where: str = "") -> Path:
-    """Where this machine notes what it knows of the archive of that content, of all or as made in one place."""
-    return _cache() / (f"{content}.{where}.json" if where else f"{content}.json")
+def note_of(name: str) -> Path:
+    """Where this machine notes, by that name, what it knows of an archive."""
+    return _cache() / f"{name}.json"
 
 
 def file_digest(path: Path) -> str:

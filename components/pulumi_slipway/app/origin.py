@@ -70,7 +70,7 @@ def _noted(content: str) -> Origin:
 def _notes(content: str) -> tuple[Path, Path]:
     """That of the folder we run in, and the last one of all."""
     here = hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:12]
-    return note_of(content, here), note_of(content)
+    return note_of(f"{content}.{here}"), note_of(content)
 
 
 def who_and_when() -> dict[str, str]:
