@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -123,6 +124,7 @@ class Pair:
         process = subprocess.Popen(
             [sys.executable, "-m", "pulumi_slipway.carry"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+            preexec_fn=_heed_interrupts,
         )  # fmt: skip
         assert process.stdin
         process.stdin.write(json.dumps(request))
@@ -161,6 +163,11 @@ class Pair:
         if now:
             process.kill()
         return True
+
+
+def _heed_interrupts() -> None:
+    """A shell has what it starts in the background ignore SIGINT, the tests too, and so what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

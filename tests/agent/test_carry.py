@@ -224,7 +224,7 @@ def test_a_lost_connection_is_made_again(both: Pair) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_end_has_the_apps_serve_again(both: Pair, number: signal.Signals) -> None:
-    fill(both, 1200)
+    fill(both, 400)
     process = both.start(True)
     assert process.stderr
     for line in iter(process.stderr.readline, ""):
